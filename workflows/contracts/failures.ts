@@ -1,0 +1,56 @@
+import { ApplicationFailure } from '@temporalio/common';
+
+/**
+ * Every failure a caller may tell apart, and whether trying again can help.
+ *
+ * The key travels as `ApplicationFailure.type`, so it is part of recorded
+ * histories: add keys freely, never rename one.
+ */
+export const failureTypes = {
+  InvalidInput: { retryable: false },
+  PlanInvalid: { retryable: false },
+  PlanNotFound: { retryable: false },
+  PlanExists: { retryable: false },
+  PlanClosed: { retryable: false },
+  PlanStateConflict: { retryable: false },
+  TaskNotFound: { retryable: false },
+  TaskStateConflict: { retryable: false },
+  ApprovalNotFound: { retryable: false },
+  ApprovalClosed: { retryable: false },
+  ApprovalSuperseded: { retryable: false },
+  NotEligible: { retryable: false },
+  CursorExpired: { retryable: false },
+  SlowReader: { retryable: true },
+  ArtifactNotFound: { retryable: false },
+  ArtifactCorrupt: { retryable: false },
+  TooLarge: { retryable: false },
+  AgentNotFound: { retryable: false },
+  TransportConflict: { retryable: false },
+  Unauthenticated: { retryable: false },
+  PermissionDenied: { retryable: false },
+  RateLimited: { retryable: true },
+  BusUnavailable: { retryable: true },
+  StoreUnavailable: { retryable: true },
+  WorkflowUnavailable: { retryable: true },
+  Draining: { retryable: true },
+} as const;
+export type FailureType = keyof typeof failureTypes;
+
+/** A failure of the closed table; `details` reach the caller (problems, states), never secrets. */
+export function failure(
+  type: FailureType,
+  message: string,
+  options: { readonly cause?: Error; readonly details?: readonly unknown[] } = {},
+): ApplicationFailure {
+  return ApplicationFailure.create({
+    type,
+    message,
+    nonRetryable: !failureTypes[type].retryable,
+    ...(options.cause && { cause: options.cause }),
+    ...(options.details && { details: [...options.details] }),
+  });
+}
+
+export function isFailureType(type: string | null | undefined): type is FailureType {
+  return type !== null && type !== undefined && Object.hasOwn(failureTypes, type);
+}
