@@ -74,6 +74,10 @@ export interface TaskView {
   /** Of a forEach: how many items there are, by state. */
   readonly items?: Readonly<Partial<Record<TaskState, number>>>;
   readonly hasCompensation?: boolean;
+  /** Artifacts (`sha256:<hex>`) named by the current attempt's arguments; with `produced`, what lineage is made of. */
+  readonly used?: readonly string[];
+  /** Artifacts named by its output. */
+  readonly produced?: readonly string[];
 }
 /** One task with everything that is kept of it. */
 export interface TaskDetail extends TaskView {
