@@ -1,0 +1,176 @@
+#!/usr/bin/env node
+// `npm test`: static checks beside the start of the servers, then the tests on them, then one line with the counts.
+//   npm test -- --only static|unit|system   a part    --keep   leave the servers up    --port-offset N
+import { spawn } from 'node:child_process';
+import { createServer } from 'node:net';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir, userInfo, homedir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const root = dirname(dirname(fileURLToPath(import.meta.url)));
+process.chdir(root);
+const flag = (name) => process.argv.includes(`--${name}`);
+const option = (name) =>
+  process.argv.includes(`--${name}`) ? process.argv[process.argv.indexOf(`--${name}`) + 1] : undefined;
+const only = option('only');
+const scratch = mkdtempSync(join(tmpdir(), 'aats-test-'));
+let passed = 0;
+let failed = 0;
+const children = new Set();
+
+function run(name, command, args, { quiet = true, env = {} } = {}) {
+  const started = Date.now();
+  return new Promise((resolve) => {
+    const child = spawn(command, args, {
+      stdio: quiet ? ['ignore', 'pipe', 'pipe'] : ['ignore', 'inherit', 'inherit'],
+      env: { ...process.env, FORCE_COLOR: '0', ...env },
+    });
+    children.add(child);
+    let output = '';
+    for (const stream of [child.stdout, child.stderr]) stream?.on('data', (chunk) => (output += chunk));
+    child.on('error', (error) => (output += error.message));
+    child.on('close', (code) => {
+      children.delete(child);
+      const seconds = ((Date.now() - started) / 1000).toFixed(1);
+      if (quiet) console.log(`${code === 0 ? '✓' : '✗'} ${name}  ${seconds} s`);
+      if (quiet && code !== 0) console.log(output.split('\n').slice(-80).join('\n'));
+      resolve(code === 0);
+    });
+  });
+}
+const count = (ok) => void (ok ? passed++ : failed++);
+
+async function staticChecks() {
+  const node = process.execPath;
+  const bin = (path) => join('node_modules', path);
+  const generated = join(scratch, 'generated');
+  const checks = [
+    ['types', [node, bin('typescript/bin/tsc'), '--noEmit', '-p', '.']],
+    [
+      'import rules',
+      [
+        node,
+        bin('dependency-cruiser/bin/dependency-cruise.mjs'),
+        '--config',
+        '.dependency-cruiser.cjs',
+        'workflows',
+        'activities',
+        'workers',
+        'services',
+        'agents',
+        'cli',
+        'stack',
+        'bench',
+        'test',
+      ],
+    ],
+    ['lint', [node, bin('eslint/bin/eslint.js'), '.', '--max-warnings', '0']],
+    ['format', [node, bin('prettier/bin/prettier.cjs'), '--check', '--log-level', 'warn', '.']],
+    ['protobuf lint', [node, bin('@bufbuild/buf/bin/buf'), 'lint']],
+    [
+      'generated code',
+      [
+        'sh',
+        '-c',
+        `PATH=node_modules/.bin:$PATH; buf generate -o '${generated}' && cd '${generated}/proto' && find . -name '*_pb.ts' | while read f; do cmp "$f" '${root}/proto/'"$f" || exit 1; done`,
+      ],
+    ],
+  ];
+  for (const [name, [command, ...args]] of checks) count(await run(name, command, args));
+}
+
+async function jest(name, projects, extra = [], env = {}) {
+  const file = join(scratch, `${name}.json`);
+  const ok = await run(
+    name,
+    process.execPath,
+    [
+      'node_modules/jest/bin/jest.js',
+      '--selectProjects',
+      ...projects,
+      '--json',
+      '--outputFile',
+      file,
+      '--forceExit',
+      '--passWithNoTests',
+      ...extra,
+    ],
+    { quiet: false, env },
+  );
+  try {
+    const result = JSON.parse(readFileSync(file, 'utf8'));
+    passed += result.numPassedTests;
+    failed += result.numFailedTests + result.numRuntimeErrorTestSuites;
+    // jest is content with a suite that ran nothing; we are not.
+    if (!ok && result.numFailedTests + result.numRuntimeErrorTestSuites === 0) failed += 1;
+  } catch {
+    failed += 1;
+  }
+}
+
+const free = (port) =>
+  new Promise((resolve) => {
+    const probe = createServer();
+    probe.once('error', () => resolve(false));
+    probe.listen(port, '127.0.0.1', () => probe.close(() => resolve(true)));
+  });
+async function freeOffset() {
+  // Two clones may test at once: the first offset whose every port is free.
+  const base = [
+    7233, 5432, 27017, 7687, 7474, 7473, 6379, 6384, 9092, 8081, 5672, 15672, 50060, 50061, 50062, 8090, 8091, 8092,
+    8093, 8094, 16379,
+  ];
+  for (let offset = 12000; offset <= 14000; offset += 100) {
+    if ((await Promise.all(base.map((port) => free(port + offset)))).every(Boolean)) return offset;
+  }
+  throw new Error('no port offset between 12000 and 14000 is free; give one with --port-offset N');
+}
+
+const offset = Number(option('port-offset') ?? (await freeOffset()));
+const dataDir =
+  option('data-dir') ??
+  join(userInfo().uid === 0 ? '/var/lib/aats' : join(homedir(), '.local/share/aats'), `test-${offset}`);
+const stack = (...args) => [
+  process.execPath,
+  'dist/stack/main.js',
+  ...args,
+  '--port-offset',
+  String(offset),
+  '--data-dir',
+  dataDir,
+];
+const env = { AATS_STACK_FILE: join(dataDir, 'run', 'stack.json'), AATS_DATA_DIR: dataDir };
+
+let ending = false;
+async function end() {
+  if (ending) return;
+  ending = true;
+  for (const child of children) child.kill('SIGTERM');
+  if (only !== 'static' && !flag('keep')) {
+    const [command, ...args] = stack('down');
+    await run('servers stopped', command, args);
+  }
+  rmSync(scratch, { recursive: true, force: true });
+  console.log(`\n${passed} passed, ${failed} failed`);
+  process.exit(failed > 0 || passed === 0 ? 1 : 0);
+}
+for (const signal of ['SIGINT', 'SIGTERM'])
+  process.on(signal, () => {
+    failed += 1;
+    void end();
+  });
+
+const servers =
+  only === 'static'
+    ? Promise.resolve(true)
+    : run('servers up', ...(([c, ...a]) => [c, a])(stack('up')), { quiet: true });
+if (only === undefined || only === 'static') await staticChecks();
+if (await servers) {
+  if (only === undefined || only === 'unit')
+    await jest('unit', ['workflows', 'replay', 'activities', 'stores', 'services'], [], env);
+  if (only === undefined || only === 'system') await jest('system', ['system'], ['--runInBand'], env);
+} else {
+  failed += 1;
+}
+await end();
