@@ -6,7 +6,7 @@ const noSleep = [
 ];
 
 export default tseslint.config(
-  { ignores: ['dist/**', 'node_modules/**', '**/*_pb.ts', 'coverage/**', '**/*.cjs', '**/*.mjs', '**/page/assets/**', 'test/replay/histories/**'] },
+  { ignores: ['dist/**', 'node_modules/**', '**/*_pb.ts', 'coverage/**', '**/*.cjs', '**/*.mjs', 'examples/**/*.js', '**/page/assets/**', 'test/replay/histories/**'] },
   ...tseslint.configs.strictTypeChecked,
   {
     languageOptions: { parserOptions: { projectService: true, tsconfigRootDir: import.meta.dirname } },

@@ -1,0 +1,106 @@
+import { access, cp, mkdir, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { ArtifactReference } from '../../workflows/contracts/json';
+import type { Upgrade } from './package-spec';
+import { unpackProject } from './project-folder';
+import { taskFailed } from './task-failed';
+import { gitOf, npmOf } from './tools';
+import type { Work, Workplace } from './work';
+
+/**
+ * Commits the upgrades to a branch of the plan's managed copy of the project, a bare repository on the agent's disk
+ * that later tasks of the plan find again. Run again it makes the same commits and moves the branch to them.
+ */
+export async function applyUpgrades(
+  request: { readonly project: ArtifactReference; readonly branch: string; readonly upgrades: readonly Upgrade[] },
+  work: Work,
+  workplace: Workplace,
+): Promise<{ readonly branch: string; readonly commit: string; readonly diff: ArtifactReference }> {
+  const { project, branch, upgrades } = request;
+  const [git, npm] = [gitOf(work, workplace), npmOf(work, workplace)];
+  await checkBranchName(branch, work, workplace);
+  const repository = repositoryOf(work, workplace);
+  await mkdir(repository, { recursive: true });
+  await git(repository, 'init', '--quiet', '--bare', '--initial-branch=main');
+
+  const folder = join(work.folder, 'copy');
+  await cp(await unpackProject(work, project), folder, { recursive: true });
+  // A repository inside the archive would bring its own hooks and settings.
+  await rm(join(folder, '.git'), { recursive: true, force: true });
+  await git(folder, 'init', '--quiet', '--initial-branch=main', '--template=');
+  await commitAll('The project as given');
+  await git(folder, 'checkout', '--quiet', '-b', branch, '--');
+  await npm(folder, 'install', '--package-lock-only', ...upgrades.map(({ name, to }) => `${name}@${to}`));
+  await commitAll(['Upgrade dependencies', '', ...upgrades.map(({ name, to }) => `${name} ${to}`)].join('\n'));
+  await git(folder, 'push', '--quiet', '--force', repository, 'main', branch);
+
+  const diff = await git(folder, 'diff', '--no-color', '--no-ext-diff', `main..${branch}`);
+  const commit = (await git(folder, 'rev-parse', 'HEAD')).trim();
+  const bytes = Buffer.from(diff);
+  return { branch, commit, diff: await work.keep({ name: 'upgrades.diff', mediaType: 'text/x-diff', bytes }) };
+
+  async function commitAll(message: string): Promise<void> {
+    await git(folder, 'add', '--all', '--force', '--', '.', ':(exclude,glob)**/node_modules/**');
+    await git(folder, 'commit', '--quiet', '--allow-empty', '--no-verify', '--message', message);
+  }
+}
+
+/** A fresh copy of the branch. Fails with BranchNotFound, also when another agent's disk holds it. */
+export async function checkOutBranch(
+  branch: string,
+  folder: string,
+  work: Work,
+  workplace: Workplace,
+): Promise<string> {
+  await checkBranchName(branch, work, workplace);
+  if (!(await hasBranch(branch, work, workplace))) {
+    throw taskFailed('BranchNotFound', `Plan ${work.planId} has no branch ${branch} here`);
+  }
+  const source = repositoryOf(work, workplace);
+  await gitOf(work, workplace)(
+    work.folder,
+    'clone',
+    '--quiet',
+    '--template=',
+    '--single-branch',
+    '--branch',
+    branch,
+    source,
+    folder,
+  );
+  return folder;
+}
+
+/** Leaves no such branch; one that is not there is the wanted end too. */
+export async function deleteBranch(
+  { branch }: { readonly branch: string },
+  work: Work,
+  workplace: Workplace,
+): Promise<{ readonly branch: string; readonly deleted: boolean }> {
+  await checkBranchName(branch, work, workplace);
+  if (!(await hasBranch(branch, work, workplace))) return { branch, deleted: false };
+  await gitOf(work, workplace)(repositoryOf(work, workplace), 'update-ref', '-d', `refs/heads/${branch}`);
+  return { branch, deleted: true };
+}
+
+const repositoryOf = ({ planId }: Work, { repositories }: Workplace): string => join(repositories, `${planId}.git`);
+
+async function hasBranch(branch: string, work: Work, workplace: Workplace): Promise<boolean> {
+  const repository = repositoryOf(work, workplace);
+  const there = await access(repository).then(
+    () => true,
+    () => false,
+  );
+  if (!there) return false;
+  const found = await gitOf(work, workplace)(repository, 'for-each-ref', '--format=%(refname)', `refs/heads/${branch}`);
+  return found.split('\n').includes(`refs/heads/${branch}`);
+}
+
+/** git itself says what a branch may be called; `main` is the project as given and stays so. */
+async function checkBranchName(branch: string, work: Work, workplace: Workplace): Promise<void> {
+  const refused = taskFailed('InvalidInput', `${branch} cannot be the name of a branch`);
+  if (branch === 'main' || branch.startsWith('-')) throw refused;
+  await gitOf(work, workplace)(work.folder, 'check-ref-format', `refs/heads/${branch}`).catch(() => {
+    throw refused;
+  });
+}

@@ -1,0 +1,64 @@
+import { join } from 'node:path';
+import type { ArtifactReference } from '../../workflows/contracts/json';
+import { runProgram } from '../command/run-program';
+import { checkOutBranch } from './branches';
+import type { Upgrade } from './package-spec';
+import { readManifest, unpackProject } from './project-folder';
+import { taskFailed } from './task-failed';
+import { lastLines, npmOf, toolLimits } from './tools';
+import type { Work, Workplace } from './work';
+
+export interface TestRequest {
+  readonly project: ArtifactReference;
+  readonly upgrades: readonly Upgrade[];
+  /** Tests a branch that npm-apply made for the same plan, instead of the project as given. */
+  readonly branch?: string | undefined;
+  readonly timeoutSeconds: number;
+  /** Red tests fail the task with TestsFailed instead of being its result. */
+  readonly failWhenRed: boolean;
+}
+export interface TestResult {
+  /** The upgraded packages, or the branch. */
+  readonly name: string;
+  readonly passed: boolean;
+  readonly milliseconds: number;
+  /** Last words of a red run. */
+  readonly problem: string;
+  readonly log: ArtifactReference;
+}
+
+/**
+ * Runs `npm test` of a copy of the project with the upgrades in it. The project's code runs here: under limits of
+ * time, output and memory, without the user's npm settings, as the user the agent runs as.
+ */
+export async function runProjectTests(request: TestRequest, work: Work, workplace: Workplace): Promise<TestResult> {
+  const { project, upgrades, branch, timeoutSeconds, failWhenRed } = request;
+  const folder =
+    branch === undefined
+      ? await unpackProject(work, project)
+      : await checkOutBranch(branch, join(work.folder, 'branch'), work, workplace);
+  const { scripts } = await readManifest(folder);
+  if (scripts['test'] === undefined) throw taskFailed('ProjectInvalid', 'package.json has no script named test');
+
+  work.progress('Installing');
+  const npm = npmOf(work, workplace);
+  if (upgrades.length === 0) await npm(folder, 'ci');
+  else await npm(folder, 'install', ...upgrades.map(({ name, to }) => `${name}@${to}`));
+
+  work.progress('Testing');
+  const result = await runProgram({
+    program: 'npm',
+    arguments: ['test'],
+    folder,
+    environment: { PATH: workplace.path, HOME: work.folder, TMPDIR: work.folder, CI: 'true', NO_COLOR: '1' },
+    limits: { ...toolLimits, timeoutMs: timeoutSeconds * 1000 },
+    signal: work.signal,
+  });
+  const name = branch ?? upgrades.map((upgrade) => upgrade.name).join(', ');
+  const passed = result.exitCode === 0;
+  if (!passed && failWhenRed) throw taskFailed('TestsFailed', `The tests of ${name} failed: ${lastLines(result)}`);
+  const bytes = Buffer.from(`${result.stdout}\n${result.stderr}`);
+  const log = await work.keep({ name: 'test.log', mediaType: 'text/plain', bytes });
+  const problem = passed ? '' : lastLines(result, 300);
+  return { name, passed, milliseconds: result.milliseconds, problem, log };
+}

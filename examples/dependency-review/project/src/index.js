@@ -1,0 +1,2 @@
+'use strict';
+module.exports = { ...require('./entries'), ...require('./render'), ...require('./search'), ...require('./settings') };
