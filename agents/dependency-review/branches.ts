@@ -1,8 +1,9 @@
 import { access, cp, mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import semver from 'semver';
 import type { ArtifactReference } from '../../workflows/contracts/json';
 import type { Upgrade } from './package-spec';
-import { unpackProject } from './project-folder';
+import { readManifest, unpackProject } from './project-folder';
 import { taskFailed } from './task-failed';
 import { gitOf, npmOf } from './tools';
 import type { Work, Workplace } from './work';
@@ -30,7 +31,7 @@ export async function applyUpgrades(
   await git(folder, 'init', '--quiet', '--initial-branch=main', '--template=');
   await commitAll('The project as given');
   await git(folder, 'checkout', '--quiet', '-b', branch, '--');
-  await npm(folder, 'install', '--package-lock-only', ...upgrades.map(({ name, to }) => `${name}@${to}`));
+  await install(upgrades);
   await commitAll(['Upgrade dependencies', '', ...upgrades.map(({ name, to }) => `${name} ${to}`)].join('\n'));
   await git(folder, 'push', '--quiet', '--force', repository, 'main', branch);
 
@@ -38,6 +39,19 @@ export async function applyUpgrades(
   const commit = (await git(folder, 'rev-parse', 'HEAD')).trim();
   const bytes = Buffer.from(diff);
   return { branch, commit, diff: await work.keep({ name: 'upgrades.diff', mediaType: 'text/x-diff', bytes }) };
+
+  /** A version the project has pinned stays pinned; a range stays one. */
+  async function install(all: readonly Upgrade[]): Promise<void> {
+    const { dependencies, devDependencies } = await readManifest(folder);
+    const pinned = ({ name }: Upgrade): boolean => semver.valid({ ...dependencies, ...devDependencies }[name]) !== null;
+    for (const [saved, some] of [
+      ['--save-exact', all.filter(pinned)],
+      ['--no-save-exact', all.filter((one) => !pinned(one))],
+    ] as const) {
+      const specs = some.map(({ name, to }) => `${name}@${to}`);
+      if (specs.length > 0) await npm(folder, 'install', '--package-lock-only', saved, ...specs);
+    }
+  }
 
   async function commitAll(message: string): Promise<void> {
     await git(folder, 'add', '--all', '--force', '--', '.', ':(exclude,glob)**/node_modules/**');

@@ -90,7 +90,7 @@ async function scan(
         const elsewhere = inner.get(local) ?? declarationOf(source, local);
         names.set(alias ?? local, elsewhere ?? local);
       }
-    } else if (/^(default\b|=)/.test(statement)) add(statement.startsWith('=') ? 'export =' : 'default');
+    } else if (/^(default\b|=)/.test(statement)) add(statement.startsWith('=') ? 'module.exports' : 'default');
     else {
       const [, name] = declared.exec(statement) ?? [];
       if (name !== undefined) add(name);

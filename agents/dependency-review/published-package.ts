@@ -62,7 +62,8 @@ export async function download(
   const packed = z
     .array(z.looseObject({ version: z.string(), filename: z.string() }))
     .parse(JSON.parse(await npm(work.folder, 'pack', ...specs, '--json', '--pack-destination', tarballs)));
-  const fields = ['version', 'maintainers', 'deprecated'];
+  // With one field alone npm would answer with bare values.
+  const fields = ['name', 'version', 'maintainers', 'deprecated'];
   const seen = z
     .array(viewSchema)
     .parse(JSON.parse(await npm(work.folder, 'view', `${name}@${versions.join(' || ')}`, ...fields, '--json')));

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import type { ArtifactReference } from '../../workflows/contracts/json';
-import { runProgram } from '../command/run-program';
+import { runProgram, type ProgramResult } from '../command/run-program';
 import { checkOutBranch } from './branches';
 import type { Upgrade } from './package-spec';
 import { readManifest, unpackProject } from './project-folder';
@@ -56,9 +56,16 @@ export async function runProjectTests(request: TestRequest, work: Work, workplac
   });
   const name = branch ?? upgrades.map((upgrade) => upgrade.name).join(', ');
   const passed = result.exitCode === 0;
-  if (!passed && failWhenRed) throw taskFailed('TestsFailed', `The tests of ${name} failed: ${lastLines(result)}`);
+  if (!passed && failWhenRed) throw taskFailed('TestsFailed', `The tests of ${name} failed: ${problemOf(result)}`);
   const bytes = Buffer.from(`${result.stdout}\n${result.stderr}`);
   const log = await work.keep({ name: 'test.log', mediaType: 'text/plain', bytes });
-  const problem = passed ? '' : lastLines(result, 300);
+  const problem = passed ? '' : problemOf(result);
   return { name, passed, milliseconds: result.milliseconds, problem, log };
+}
+
+/** The lines of a test report that name what failed (TAP and the usual runners), else its last words. */
+function problemOf(result: ProgramResult): string {
+  const telling = result.stdout.split('\n').filter((line) => /^\s*(not ok\b|✖|✕|FAIL\b|error:)/.test(line));
+  const distinct = [...new Set(telling.map((line) => line.trim()))];
+  return distinct.length > 0 && !result.endedBy ? distinct.join('\n').slice(0, 500) : lastLines(result, 300);
 }
