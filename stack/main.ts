@@ -1,0 +1,171 @@
+import { existsSync } from 'node:fs';
+import { rm } from 'node:fs/promises';
+import { createReadStream } from 'node:fs';
+import { join } from 'node:path';
+import { pipeline } from 'node:stream/promises';
+import { Command, InvalidArgumentError } from 'commander';
+import { createStackContext, defaultDataDir } from './context';
+import { doctor } from './doctor';
+import { memoryOf, runningPid } from './processes';
+import type { Server, StackContext } from './server';
+import { allServers, ownServers } from './servers';
+import { bringUp, takeDown, type Phase } from './up';
+
+interface Options {
+  readonly portOffset: number;
+  readonly dataDir: string;
+  readonly brokers: 1 | 3;
+  readonly json?: boolean;
+}
+const number = (text: string): number => {
+  const value = Number(text);
+  if (!Number.isInteger(value) || value < 0 || value > 40_000)
+    throw new InvalidArgumentError('a whole number from 0 to 40000');
+  return value;
+};
+const brokerCount = (text: string): 1 | 3 => {
+  if (text !== '1' && text !== '3') throw new InvalidArgumentError('1 or 3');
+  return text === '1' ? 1 : 3;
+};
+
+const program = new Command('stack')
+  .description('the local servers of AATS alone')
+  .option('--port-offset <n>', 'move every port', number, 0)
+  .option('--data-dir <path>', 'where their data is', defaultDataDir())
+  .option('--brokers <n>', 'Kafka brokers: 1, or 3 for replication 3', brokerCount, 1)
+  .option('--json', 'for programs')
+  .configureHelp({ showGlobalOptions: true });
+const say = (text: string): void => void process.stdout.write(`${text}\n`);
+const seconds = (milliseconds: number): string => `${(milliseconds / 1000).toFixed(1)} s`;
+const words: Record<Phase, string> = { install: 'fetched', start: 'answers', provision: 'set up' };
+
+async function withContext(
+  command: Command,
+  work: (ctx: StackContext, options: Options) => Promise<void>,
+): Promise<void> {
+  const options = command.optsWithGlobals<Options>();
+  try {
+    await work(await createStackContext(options), options);
+  } catch (error) {
+    process.stderr.write(`■ ${error instanceof Error ? error.message : String(error)}\n`);
+    process.exitCode = 1;
+  }
+}
+
+program
+  .command('up')
+  .description('fetch, start and set up every server; what runs is left alone')
+  .action((_: object, command: Command) =>
+    withContext(command, async (ctx) => {
+      const interrupted = new AbortController();
+      process.once('SIGINT', () => {
+        say('  stopping; what was fetched is kept');
+        interrupted.abort(new Error('interrupted'));
+      });
+      const begun = Date.now();
+      const progress = {
+        begun: () => undefined,
+        done: (server: Server, phase: Phase, took: number) => {
+          if (took > 300) say(`  ✓ ${server.title.padEnd(44)} ${words[phase].padEnd(8)} ${seconds(took)}`);
+        },
+      };
+      try {
+        await bringUp(ctx, { progress, signal: interrupted.signal });
+      } catch (error) {
+        if (interrupted.signal.aborted) await takeDown(ctx);
+        throw error;
+      }
+      say(
+        `  ${ownServers(process.env).length} servers answer after ${seconds(Date.now() - begun)}; data in ${ctx.dataDir}`,
+      );
+    }),
+  );
+program
+  .command('down')
+  .description('stop every server; the data stays')
+  .action((_: object, command: Command) =>
+    withContext(command, async (ctx) => {
+      await takeDown(ctx, (server) => {
+        say(`  ✓ ${server.name} stopped`);
+      });
+    }),
+  );
+program
+  .command('status')
+  .description('what runs, and its memory')
+  .action((_: object, command: Command) =>
+    withContext(command, async (ctx, { json }) => {
+      const own = ownServers(process.env);
+      const rows = await Promise.all(
+        allServers.map(async (server) => {
+          const pids = server.processes(ctx).map((name) => runningPid(ctx.dataDir, name));
+          const running = pids.filter((pid) => pid !== undefined);
+          const answers =
+            running.length === pids.length &&
+            (await server.ready(ctx).then(
+              () => true,
+              () => false,
+            ));
+          const state = !own.includes(server)
+            ? 'yours'
+            : answers
+              ? 'answers'
+              : running.length > 0
+                ? 'does not answer'
+                : 'stopped';
+          return {
+            name: server.name,
+            title: server.title,
+            state,
+            ports: server.ports(ctx),
+            memoryBytes: running.reduce((sum, pid) => sum + memoryOf(pid), 0),
+          };
+        }),
+      );
+      if (json === true) {
+        say(JSON.stringify(rows));
+        return;
+      }
+      const mebibytes = (bytes: number): string => `${Math.round(bytes / 1024 / 1024)} MiB`.padStart(9);
+      for (const { name, title, state, memoryBytes, ports } of rows)
+        say(
+          `${state === 'answers' ? '✓' : state === 'yours' ? '–' : '■'} ${name.padEnd(16)} ${state.padEnd(16)} ${mebibytes(memoryBytes)}   ${title}, port ${ports[0] ?? ''}`,
+        );
+      say(`  ${'in all'.padEnd(33)} ${mebibytes(rows.reduce((sum, { memoryBytes }) => sum + memoryBytes, 0))}`);
+      if (rows.some(({ state }) => state === 'stopped' || state === 'does not answer')) process.exitCode = 3;
+    }),
+  );
+program
+  .command('logs <name>')
+  .description('the log of a server or of a process of ours')
+  .action((name: string, _: object, command: Command) =>
+    withContext(command, async (ctx) => {
+      const file = join(ctx.dataDir, 'logs', `${name.replaceAll(/[^a-z0-9-]/g, '')}.log`);
+      if (!existsSync(file))
+        throw new Error(
+          `there is no log of ${name}; servers: ${allServers.flatMap((server) => server.processes(ctx)).join(', ')}`,
+        );
+      await pipeline(createReadStream(file), process.stdout, { end: false });
+    }),
+  );
+program
+  .command('reset')
+  .description('stop every server and delete its data; certificates and passwords go too')
+  .action((_: object, command: Command) =>
+    withContext(command, async (ctx) => {
+      await takeDown(ctx);
+      await rm(ctx.dataDir, { recursive: true, force: true });
+      say(`  ✓ ${ctx.dataDir} is deleted; what was fetched is kept in ${ctx.cacheDir}`);
+    }),
+  );
+program
+  .command('doctor')
+  .description('every prerequisite: found, or how to get it')
+  .action(async (_: object, command: Command) => {
+    const found = await doctor();
+    if (command.optsWithGlobals<Options>().json === true) say(JSON.stringify(found));
+    else for (const { name, ok, detail } of found) say(`${ok ? '✓' : '■'} ${name.padEnd(22)} ${detail}`);
+    if (found.some(({ ok }) => !ok)) process.exitCode = 1;
+  });
+
+void program.parseAsync();
