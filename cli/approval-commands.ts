@@ -4,7 +4,8 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Command } from 'commander';
-import type { JsonObject, JsonValue } from '@bufbuild/protobuf';
+import { fromJson, type JsonObject, type JsonValue } from '@bufbuild/protobuf';
+import { ValueSchema } from '@bufbuild/protobuf/wkt';
 import type { ApprovalSummary, GetApprovalResponse } from '../proto/aats/project/v1/project_pb';
 import { connected, type CommandContext } from './command';
 import { CommandFailed, exitCodes } from './exit-codes';
@@ -85,7 +86,13 @@ export function addApprovalCommands(program: Command, run: Runner): void {
           }
           const { outcome } = await approvals.decide({
             approvalId,
-            decision: { decisionId: randomUUID(), choice, edits, reason: options.reason, digest: request.digest },
+            decision: {
+              decisionId: randomUUID(),
+              choice,
+              edits: edits.map(({ path, value }) => ({ path, value: fromJson(ValueSchema, value) })),
+              reason: options.reason,
+              digest: request.digest,
+            },
           });
           if (context.json) context.print(outcome);
           else {

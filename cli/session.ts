@@ -21,16 +21,14 @@ export async function signIn(
   password: string,
   code: () => Promise<string>,
 ): Promise<Session> {
-  const first = z
-    .object({ challenge: z.string() })
-    .parse(
-      await rest({
-        method: 'POST',
-        url: `${settings.signIn}/v1/sign-in`,
-        caFile: settings.caFile,
-        body: { name, password },
-      }),
-    );
+  const first = z.object({ challenge: z.string() }).parse(
+    await rest({
+      method: 'POST',
+      url: `${settings.signIn}/v1/sign-in`,
+      caFile: settings.caFile,
+      body: { name, password },
+    }),
+  );
   const answer = await rest({
     method: 'POST',
     url: `${settings.signIn}/v1/sign-in/code`,

@@ -1,0 +1,21 @@
+import { readFileSync } from 'node:fs';
+import { z } from 'zod';
+
+/** Reads the environment once, at start; names every bad variable, shows no value. */
+export function loadConfig<S extends z.ZodType>(schema: S, env: NodeJS.ProcessEnv): z.output<S> {
+  const parsed = schema.safeParse(env);
+  if (parsed.success) return parsed.data;
+  const problems = parsed.error.issues.map(({ path, message }) => `  ${path.join('.')}: ${message}`);
+  throw new Error(`Invalid configuration\n${problems.join('\n')}`);
+}
+
+export const port = z.coerce.number().int().min(1).max(65535);
+export const address = z.string().regex(/^[^:\s]+:\d+$/, 'must be host:port');
+export const filePath = z.string().min(1);
+
+export const temporalConfig = z.object({ TEMPORAL_ADDRESS: address, TEMPORAL_NAMESPACE: z.string().min(1) });
+export const tlsConfig = z.object({ AATS_CA_FILE: filePath, AATS_CERT_FILE: filePath, AATS_KEY_FILE: filePath });
+export const tokenConfig = z.object({ AATS_JWKS_URL: z.url({ protocol: /^https$/ }) });
+
+/** The content of a secret's file, without the line end that editors add. */
+export const readSecretFile = (path: string): string => readFileSync(path, 'utf8').replace(/\r?\n$/, '');
