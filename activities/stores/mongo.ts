@@ -13,8 +13,8 @@ export type MongoConfig = z.output<typeof mongoConfig>;
 export interface Mongo {
   readonly db: Db;
   /** Answers by a round trip; rejects within 2 s while there is no server. */
-  ping(): Promise<void>;
-  close(): Promise<void>;
+  readonly ping: () => Promise<void>;
+  readonly close: () => Promise<void>;
 }
 
 /** Opens the pool without waiting for the server: the first operation does, for up to 10 s. */

@@ -14,8 +14,8 @@ export type Neo4jConfig = z.output<typeof neo4jConfig>;
 export interface Neo4j {
   readonly driver: Driver;
   /** Reads from the graph; rejects within 2 s while there is no server. */
-  ping(): Promise<void>;
-  close(): Promise<void>;
+  readonly ping: () => Promise<void>;
+  readonly close: () => Promise<void>;
 }
 
 /** The driver declares its options as a class that it does not export; they are plain properties. */

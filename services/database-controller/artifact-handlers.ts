@@ -1,0 +1,69 @@
+import { timestampFromDate } from '@bufbuild/protobuf/wkt';
+import {
+  Artifacts,
+  type ArtifactInfo as ArtifactMessage,
+  type PutArtifactRequest,
+} from '../../proto/aats/data/v1/data_pb';
+import type { ArtifactInfo, ArtifactStore } from '../../activities/stores/artifact-store';
+import { failure } from '../../workflows/contracts/failures';
+import type { Handlers } from '../runtime/grpc';
+import type { Caller } from '../runtime/identity';
+import { asStoreFailure, fromStore } from './store-failures';
+
+/** Documents by content, as streams that are never held whole in memory. */
+export function createArtifactHandlers(artifacts: ArtifactStore): Handlers<typeof Artifacts> {
+  return {
+    putArtifact: (requests, { caller }) =>
+      fromStore(async () => {
+        const parts = requests[Symbol.asyncIterator]();
+        const first = await parts.next();
+        if (first.done === true || first.value.part.case !== 'header') {
+          throw failure('InvalidInput', 'the first message must be the header');
+        }
+        const { name, mediaType, size, artifact, offset } = first.value.part.value;
+        const header = { name, mediaType, size: bytes(size, 'size'), artifact };
+        const from = { uploader: nameOf(caller), offset: bytes(offset, 'offset') };
+        return { artifact: toMessage(await artifacts.put(header, chunksOf(parts), from)) };
+      }),
+    getUpload: ({ artifact }, { caller }) =>
+      fromStore(async () => {
+        const { received, complete } = await artifacts.upload(artifact, nameOf(caller));
+        return { received: BigInt(received), complete };
+      }),
+    async *getArtifact({ artifact, offset }) {
+      try {
+        yield { info: toMessage(await artifacts.stat(artifact)) };
+        for await (const chunk of artifacts.get(artifact, bytes(offset, 'offset'))) yield { chunk };
+      } catch (error) {
+        throw asStoreFailure(error);
+      }
+    },
+    statArtifact: ({ artifact }) => fromStore(async () => ({ artifact: toMessage(await artifacts.stat(artifact)) })),
+  };
+}
+
+async function* chunksOf(parts: AsyncIterator<PutArtifactRequest>): AsyncGenerator<Uint8Array> {
+  for (;;) {
+    const next = await parts.next();
+    if (next.done === true) return;
+    if (next.value.part.case !== 'chunk') throw failure('InvalidInput', 'after the header only chunks may come');
+    yield next.value.part.value;
+  }
+}
+
+/** Uploads belong to whoever began them. */
+const nameOf = (caller: Caller): string =>
+  `${caller.kind}/${caller.kind === 'person' ? caller.person.name : caller.name}`;
+
+function bytes(value: bigint, field: string): number {
+  if (value < 0n || value > BigInt(Number.MAX_SAFE_INTEGER)) {
+    throw failure('InvalidInput', `${field} must be a number of bytes`);
+  }
+  return Number(value);
+}
+
+const toMessage = ({ createdAt, size, ...info }: ArtifactInfo): Omit<ArtifactMessage, '$typeName'> => ({
+  ...info,
+  size: BigInt(size),
+  createdAt: timestampFromDate(createdAt),
+});

@@ -1,0 +1,79 @@
+import { Readable } from 'node:stream';
+import type Router from '@koa/router';
+import type { Context, Next } from 'koa';
+import { z } from 'zod';
+import type { ArtifactStore } from '../../activities/stores/artifact-store';
+import type { Lineage } from '../../activities/stores/lineage';
+import type { Health } from '../runtime/health';
+import { callerOf, checked } from '../runtime/http';
+import type { Identities } from '../runtime/identity';
+import { authorize } from '../runtime/roles';
+import { asStoreFailure, fromStore } from './store-failures';
+
+export interface RouteDeps {
+  readonly identities: Identities;
+  readonly health: Health;
+  readonly artifacts: ArtifactStore;
+  readonly lineage: Lineage;
+}
+
+const depth = z.coerce.number().int().min(1).max(20).default(5);
+const text = z.string();
+
+/** REST for the same questions as gRPC, under the same permissions. */
+export function addRoutes(router: Router, { identities, health, artifacts, lineage }: RouteDeps): void {
+  const may =
+    (method: string) =>
+    async (ctx: Context, next: Next): Promise<void> => {
+      authorize(await callerOf(ctx, identities), `aats.data.v1.${method}`);
+      await next();
+    };
+
+  router.get('/v1/stores', may('DatabaseController/GetStoreHealth'), async (ctx) => {
+    ctx.body = { stores: await health.check() };
+  });
+
+  router.get('/v1/artifacts/:artifact', may('Artifacts/GetArtifact'), async (ctx) => {
+    const { artifact, name, mediaType, size } = await fromStore(() =>
+      artifacts.stat(checked(text, ctx.params['artifact'])),
+    );
+    ctx.set({
+      // What agents made is never shown as a page of ours: saved, not sniffed, and without rights if opened anyway.
+      'content-disposition': `attachment; filename="${fallbackName(name)}"; filename*=UTF-8''${extendedName(name)}`,
+      'x-content-type-options': 'nosniff',
+      'content-security-policy': "default-src 'none'; sandbox",
+      'cache-control': 'private, max-age=31536000, immutable',
+    });
+    ctx.etag = artifact;
+    ctx.type = mediaType;
+    if (ctx.fresh) {
+      ctx.status = 304;
+      return;
+    }
+    ctx.length = size;
+    const content = Readable.from(artifacts.get(artifact), { objectMode: false });
+    if (ctx.method === 'HEAD') content.destroy();
+    else ctx.body = content;
+    // Setting a stream forgets what was said of it.
+    ctx.type = mediaType;
+    ctx.length = size;
+  });
+
+  router.get('/v1/lineage/artifacts/:artifact', may('Lineage/GetArtifactLineage'), async (ctx) => {
+    const steps = checked(z.strictObject({ depth }), ctx.query).depth;
+    ctx.body = await lineage.ofArtifact(checked(text, ctx.params['artifact']), steps).catch(rethrown);
+  });
+  router.get('/v1/lineage/plans/:planId', may('Lineage/GetPlanLineage'), async (ctx) => {
+    ctx.body = await lineage.ofPlan(checked(text, ctx.params['planId'])).catch(rethrown);
+  });
+}
+
+const rethrown = (error: unknown): never => {
+  throw asStoreFailure(error);
+};
+
+/** RFC 6266: an old client's name, of harmless letters only. */
+const fallbackName = (name: string): string => name.replace(/[^\w.-]/g, '_');
+/** RFC 8187: what encodeURIComponent leaves and the grammar does not allow. */
+const extendedName = (name: string): string =>
+  encodeURIComponent(name).replace(/['()*!]/g, (sign) => `%${sign.charCodeAt(0).toString(16).toUpperCase()}`);
