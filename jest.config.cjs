@@ -3,10 +3,9 @@ const esmOnly = ['@marcbachmann/cel-js', 'listr2', 'd3-dag', 'd3-array', 'intern
 const options = (syntax) => ({ jsc: { ...(syntax && { parser: { syntax } }), target: 'es2023' }, module: { type: 'commonjs' }, sourceMaps: 'inline' });
 const shared = {
   testEnvironment: 'node',
-  testTimeout: 30_000,
   transformIgnorePatterns: [`/node_modules/(?!(${esmOnly.join('|')})/)`],
   modulePathIgnorePatterns: ['<rootDir>/dist/'],
   transform: { '^.+\\.ts$': ['@swc/jest', options('typescript')], '^.+\\.m?js$': ['@swc/jest', options()] },
 };
 const project = (name) => ({ ...shared, displayName: name, testMatch: [`<rootDir>/test/${name}/**/*.test.ts`] });
-module.exports = { maxWorkers: 2, projects: ['workflows', 'replay', 'activities', 'stores', 'services', 'system'].map(project) };
+module.exports = { maxWorkers: 2, testTimeout: 30_000, projects: ['workflows', 'replay', 'activities', 'stores', 'services', 'system'].map(project) };
