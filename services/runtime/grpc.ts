@@ -241,7 +241,8 @@ function adapt(
         finish(edge.type);
         const answer = { code: status.UNKNOWN, details: '', metadata: new Metadata(), ...toGrpcStatus(edge) };
         if (callback) callback(answer);
-        else (call as ServerWritableStream<unknown, unknown>).destroy(Object.assign(new Error(answer.details), answer));
+        // Not destroy(): grpc-js sends the status as the stream's end, which a destroyed stream never reaches.
+        else call.emit('error', Object.assign(new Error(answer.details), answer));
       },
     );
   };
