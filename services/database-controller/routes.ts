@@ -45,6 +45,7 @@ export function addRoutes(router: Router, { identities, health, artifacts, linea
       'cache-control': 'private, max-age=31536000, immutable',
     });
     ctx.etag = artifact;
+    ctx.status = 200;
     ctx.type = mediaType;
     if (ctx.fresh) {
       ctx.status = 304;

@@ -13,8 +13,13 @@ export interface Probe {
 /** PostgreSQL by a query over verified TLS, as a user that may do nothing else. */
 export function postgresProbe(config: DatabaseControllerConfig): Probe {
   const { AATS_POSTGRES_URL, AATS_POSTGRES_PASSWORD_FILE, AATS_CA_FILE } = config;
+  // Not as a connection string: what such a string lacks, the password, it would take away from the rest.
+  const url = new URL(AATS_POSTGRES_URL);
   const pool = new Pool({
-    connectionString: AATS_POSTGRES_URL,
+    host: url.hostname,
+    port: Number(url.port || 5432),
+    user: decodeURIComponent(url.username),
+    database: url.pathname.slice(1),
     max: 1,
     connectionTimeoutMillis: 2000,
     ...(AATS_POSTGRES_PASSWORD_FILE && { password: readSecretFile(AATS_POSTGRES_PASSWORD_FILE) }),
