@@ -1,5 +1,5 @@
 // jest cannot require() ESM before Node 24.9: each ESM-only package is named once and compiled by swc.
-const esmOnly = ['@marcbachmann/cel-js', 'listr2', 'd3-dag', 'd3-array', 'internmap', 'javascript-lp-solver', 'quadprog', 'stringify-object', 'canonicalize'];
+const esmOnly = ['@marcbachmann/cel-js', 'listr2', 'd3-dag', 'd3-array', 'internmap', 'javascript-lp-solver', 'quadprog', 'stringify-object', 'canonicalize', '@noble/hashes'];
 const options = (syntax) => ({ jsc: { ...(syntax && { parser: { syntax } }), target: 'es2023' }, module: { type: 'commonjs' }, sourceMaps: 'inline' });
 const shared = {
   testEnvironment: 'node',

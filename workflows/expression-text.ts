@@ -1,5 +1,7 @@
 /** A text of the plan language, cut into literal parts and expressions. */
-export type TextPart = { readonly kind: 'literal'; readonly text: string } | { readonly kind: 'expression'; readonly source: string; readonly offset: number };
+export type TextPart =
+  | { readonly kind: 'literal'; readonly text: string }
+  | { readonly kind: 'expression'; readonly source: string; readonly offset: number };
 export interface ParsedText {
   readonly parts: readonly TextPart[];
   /** Set when an expression is not closed: where it begins. */

@@ -3,7 +3,18 @@ import type { Json, JsonObject } from './contracts/json';
 import { parseText, soleExpression } from './expression-text';
 
 /** Everything an expression may name; nothing else exists: no clock, no chance, no environment, no secrets. */
-export const variables = ['inputs', 'tasks', 'plan', 'item', 'index', 'previous', 'round', 'output', 'approval', 'event'] as const;
+export const variables = [
+  'inputs',
+  'tasks',
+  'plan',
+  'item',
+  'index',
+  'previous',
+  'round',
+  'output',
+  'approval',
+  'event',
+] as const;
 export type Variable = (typeof variables)[number];
 export type Scope = Readonly<Partial<Record<Variable, Json>>>;
 
@@ -12,7 +23,10 @@ export class ExpressionFailure extends Error {}
 
 // Evaluated with every variable dynamic: a typed one gives records as empty objects. Types are checked before the start.
 const limits = { maxAstNodes: 1000, maxDepth: 100, maxListElements: 1000, maxMapEntries: 1000, maxCallArguments: 32 };
-const runtime = variables.reduce((environment, name) => environment.registerVariable(name, 'dyn'), new Environment({ limits, homogeneousAggregateLiterals: false }));
+const runtime = variables.reduce(
+  (environment, name) => environment.registerVariable(name, 'dyn'),
+  new Environment({ limits, homogeneousAggregateLiterals: false }),
+);
 const parsed = new Map<string, ParseResult>();
 
 /** Parses once; throws the library's ParseError. */
@@ -29,7 +43,8 @@ export function parseExpression(source: string): ParseResult {
 export function toCel(value: Json): unknown {
   if (typeof value === 'number') return Number.isSafeInteger(value) ? BigInt(value) : value;
   if (isList(value)) return value.map(toCel);
-  if (typeof value === 'object' && value !== null) return Object.fromEntries(Object.entries(value).map(([key, one]) => [key, toCel(one)]));
+  if (typeof value === 'object' && value !== null)
+    return Object.fromEntries(Object.entries(value).map(([key, one]) => [key, toCel(one)]));
   return value;
 }
 const isList = (value: Json): value is readonly Json[] => Array.isArray(value);
@@ -38,7 +53,8 @@ const isList = (value: Json): value is readonly Json[] => Array.isArray(value);
 export function fromCel(value: unknown): Json {
   if (value === null || typeof value === 'string' || typeof value === 'boolean') return value;
   if (typeof value === 'bigint') {
-    if (value > BigInt(Number.MAX_SAFE_INTEGER) || value < BigInt(Number.MIN_SAFE_INTEGER)) throw new ExpressionFailure(`the number ${value.toString()} cannot be held exactly`);
+    if (value > BigInt(Number.MAX_SAFE_INTEGER) || value < BigInt(Number.MIN_SAFE_INTEGER))
+      throw new ExpressionFailure(`the number ${value.toString()} cannot be held exactly`);
     return Number(value);
   }
   if (typeof value === 'number') {
@@ -48,14 +64,17 @@ export function fromCel(value: unknown): Json {
   if (Array.isArray(value)) return value.map(fromCel);
   if (value instanceof Map) return Object.fromEntries([...value].map(([key, one]) => [String(key), fromCel(one)]));
   if (typeof value === 'object' && Object.getPrototypeOf(value) === Object.prototype) {
-    return Object.fromEntries(Object.entries(value as Record<string, unknown>).map(([key, one]) => [key, fromCel(one)]));
+    return Object.fromEntries(
+      Object.entries(value as Record<string, unknown>).map(([key, one]) => [key, fromCel(one)]),
+    );
   }
   throw new ExpressionFailure('the result is neither a JSON value nor convertible to one');
 }
 
 /** A scope whose values were turned into CEL's once, for all expressions of a task. */
 export type CelScope = Readonly<Partial<Record<Variable, unknown>>>;
-export const celScope = (scope: Scope): CelScope => Object.fromEntries(Object.entries(scope).map(([name, value]) => [name, toCel(value)]));
+export const celScope = (scope: Scope): CelScope =>
+  Object.fromEntries(Object.entries(scope).map(([name, value]) => [name, toCel(value)]));
 
 /** Evaluates one expression; throws ExpressionFailure with the source in the message. */
 export function evaluateExpression(source: string, scope: CelScope): Json {
@@ -74,10 +93,12 @@ export function evaluateExpression(source: string, scope: CelScope): Json {
 export function evaluateValue(value: Json, scope: CelScope): Json {
   if (typeof value === 'string') return evaluateText(value, scope);
   if (isList(value)) return value.map((one) => evaluateValue(one, scope));
-  if (typeof value === 'object' && value !== null) return Object.fromEntries(Object.entries(value).map(([key, one]) => [key, evaluateValue(one, scope)]));
+  if (typeof value === 'object' && value !== null)
+    return Object.fromEntries(Object.entries(value).map(([key, one]) => [key, evaluateValue(one, scope)]));
   return value;
 }
-export const evaluateMap = (value: JsonObject, scope: CelScope): JsonObject => evaluateValue(value, scope) as JsonObject;
+export const evaluateMap = (value: JsonObject, scope: CelScope): JsonObject =>
+  evaluateValue(value, scope) as JsonObject;
 
 /** A text of kind *text*: always a string. */
 export function evaluateToText(text: string, scope: CelScope): string {
@@ -91,13 +112,17 @@ function evaluateText(text: string, scope: CelScope): Json {
   if (sole !== undefined) return evaluateExpression(sole, scope);
   const { parts, unclosedAt } = parseText(text);
   if (unclosedAt !== undefined) throw new ExpressionFailure(`${shorten(text)}: the expression is not closed`);
-  return parts.map((part) => (part.kind === 'literal' ? part.text : asText(evaluateExpression(part.source, scope), part.source))).join('');
+  return parts
+    .map((part) => (part.kind === 'literal' ? part.text : asText(evaluateExpression(part.source, scope), part.source)))
+    .join('');
 }
 
 function asText(value: Json, source: string): string {
   if (typeof value === 'string') return value;
   if (typeof value === 'number' || typeof value === 'boolean') return String(value);
-  throw new ExpressionFailure(`${shorten(source)}: ${value === null ? 'null' : Array.isArray(value) ? 'a list' : 'a map'} cannot stand in a text`);
+  throw new ExpressionFailure(
+    `${shorten(source)}: ${value === null ? 'null' : Array.isArray(value) ? 'a list' : 'a map'} cannot stand in a text`,
+  );
 }
 const shorten = (text: string): string => (text.length > 120 ? `${text.slice(0, 117)}…` : text);
 
@@ -124,7 +149,13 @@ function visit(node: ASTNode, bound: ReadonlySet<string>, found: Reference[]): v
   const path = memberPath(node);
   if (path !== undefined) {
     const [variable = '', task, field] = path;
-    if (!bound.has(variable)) found.push({ variable, ...(variable === 'tasks' && task !== undefined && { task, ...(field !== undefined && { field }) }), start: node.start, end: node.end });
+    if (!bound.has(variable))
+      found.push({
+        variable,
+        ...(variable === 'tasks' && task !== undefined && { task, ...(field !== undefined && { field }) }),
+        start: node.start,
+        end: node.end,
+      });
     return;
   }
   if (node.op === 'rcall') {
@@ -191,10 +222,21 @@ export function childrenOf(node: ASTNode): readonly ASTNode[] {
 }
 
 /** Sources of all expressions in a value, with the JSON Pointer of their string. */
-export function expressionsIn(value: Json, pointer = ''): readonly { readonly source: string; readonly pointer: string; readonly text: string }[] {
-  if (typeof value === 'string') return value.includes('${{') ? parseText(value).parts.flatMap((part) => (part.kind === 'expression' ? [{ source: part.source, pointer, text: value }] : [])) : [];
+export function expressionsIn(
+  value: Json,
+  pointer = '',
+): readonly { readonly source: string; readonly pointer: string; readonly text: string }[] {
+  if (typeof value === 'string')
+    return value.includes('${{')
+      ? parseText(value).parts.flatMap((part) =>
+          part.kind === 'expression' ? [{ source: part.source, pointer, text: value }] : [],
+        )
+      : [];
   if (isList(value)) return value.flatMap((one, index) => expressionsIn(one, `${pointer}/${index}`));
-  if (typeof value === 'object' && value !== null) return Object.entries(value).flatMap(([key, one]) => expressionsIn(one, `${pointer}/${key.replaceAll('~', '~0').replaceAll('/', '~1')}`));
+  if (typeof value === 'object' && value !== null)
+    return Object.entries(value).flatMap(([key, one]) =>
+      expressionsIn(one, `${pointer}/${key.replaceAll('~', '~0').replaceAll('/', '~1')}`),
+    );
   return [];
 }
 

@@ -19,23 +19,45 @@ export function validateValue(schema: JsonSchema, value: Json): readonly SchemaP
     validators.set(schema, validator);
   }
   const { valid, errors } = validator.validate(value);
-  const problems = valid ? [] : errors.filter(({ keyword }) => !['properties', 'items', 'allOf', 'additionalProperties'].includes(keyword) || errors.length === 1).map(({ instanceLocation, error }) => ({ pointer: instanceLocation.replace(/^#/, ''), message: error }));
-  return [...(valid || problems.length > 0 ? problems : errors.slice(0, 5).map(({ instanceLocation, error }) => ({ pointer: instanceLocation.replace(/^#/, ''), message: error }))), ...artifactProblems(schema, value, '')];
+  const problems = valid
+    ? []
+    : errors
+        .filter(
+          ({ keyword }) =>
+            !['properties', 'items', 'allOf', 'additionalProperties'].includes(keyword) || errors.length === 1,
+        )
+        .map(({ instanceLocation, error }) => ({ pointer: instanceLocation.replace(/^#/, ''), message: error }));
+  return [
+    ...(valid || problems.length > 0
+      ? problems
+      : errors
+          .slice(0, 5)
+          .map(({ instanceLocation, error }) => ({ pointer: instanceLocation.replace(/^#/, ''), message: error }))),
+    ...artifactProblems(schema, value, ''),
+  ];
 }
 
 function artifactProblems(schema: Json | undefined, value: Json, pointer: string): readonly SchemaProblem[] {
   if (typeof schema !== 'object' || schema === null || Array.isArray(schema)) return [];
   const node = schema as JsonSchema;
   if (node['format'] === 'artifact') {
-    if (!isArtifactReference(value)) return [{ pointer, message: 'is not an artifact reference {artifact, name, mediaType, size}' }];
+    if (!isArtifactReference(value))
+      return [{ pointer, message: 'is not an artifact reference {artifact, name, mediaType, size}' }];
     const wanted = node['contentMediaType'];
-    return typeof wanted === 'string' && value['mediaType'] !== wanted ? [{ pointer, message: `is ${String(value['mediaType'])}, not ${wanted}` }] : [];
+    return typeof wanted === 'string' && value['mediaType'] !== wanted
+      ? [{ pointer, message: `is ${String(value['mediaType'])}, not ${wanted}` }]
+      : [];
   }
-  if (Array.isArray(value)) return (value as readonly Json[]).flatMap((one, index) => artifactProblems(node['items'], one, `${pointer}/${index}`));
+  if (Array.isArray(value))
+    return (value as readonly Json[]).flatMap((one, index) =>
+      artifactProblems(node['items'], one, `${pointer}/${index}`),
+    );
   if (typeof value !== 'object' || value === null) return [];
   const properties = node['properties'];
   if (typeof properties !== 'object' || properties === null || Array.isArray(properties)) return [];
-  return Object.entries(value).flatMap(([key, one]) => artifactProblems((properties as JsonSchema)[key], one, `${pointer}/${key}`));
+  return Object.entries(value).flatMap(([key, one]) =>
+    artifactProblems((properties as JsonSchema)[key], one, `${pointer}/${key}`),
+  );
 }
 
 /** Whether a value is `{artifact: "sha256:…", name, mediaType, size}` and nothing more. */
@@ -43,7 +65,12 @@ export function isArtifactReference(value: Json): value is JsonSchema {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) return false;
   const entries = Object.entries(value);
   const reference = value as JsonSchema;
-  return entries.length === artifactKeys.size && entries.every(([key]) => artifactKeys.has(key)) && typeof reference['artifact'] === 'string' && /^sha256:[0-9a-f]{64}$/.test(reference['artifact']);
+  return (
+    entries.length === artifactKeys.size &&
+    entries.every(([key]) => artifactKeys.has(key)) &&
+    typeof reference['artifact'] === 'string' &&
+    /^sha256:[0-9a-f]{64}$/.test(reference['artifact'])
+  );
 }
 
 /** Digests of all artifacts that a value refers to. */

@@ -33,6 +33,8 @@ export interface PlanStart {
   readonly startedAt: string;
   /** `sha256:` of RFC 8785 of plan and inputs: equal content with the same id is the same plan. */
   readonly contentDigest: string;
+  /** Where an earlier run of the same plan stood: as text, or in parts in the artifact store. */
+  readonly continued?: { readonly inline?: string; readonly parts?: readonly string[] };
 }
 
 export interface TaskFailure {

@@ -1,0 +1,43 @@
+import type { ChangeSet } from '../workflows/contracts/plan';
+import type { TaskDispatch } from '../workflows/contracts/messages';
+
+/** What one activation of a plan has to tell: tasks for agents, attempts to stop, changes for whoever watches. */
+export interface Publication {
+  readonly planId: string;
+  readonly tasks: readonly TaskDispatch[];
+  readonly cancels: readonly { readonly planId: string; readonly taskId: string; readonly attempt: number }[];
+  readonly changes: readonly ChangeSet[];
+}
+
+/** The way to the buses; fails within 2 s rather than waiting for a broker. */
+export interface Publisher {
+  publish(publication: Publication): Promise<void>;
+}
+/** The artifact store, as far as snapshots need it. */
+export interface SnapshotStore {
+  put(content: string, name: string): Promise<string>;
+  get(artifact: string): Promise<string>;
+}
+
+export function createBusActivities({ publisher }: { readonly publisher: Publisher }) {
+  return {
+    /** May run twice after a crash: whoever reads drops repeats by event id. */
+    async publish(publication: Publication): Promise<void> {
+      await publisher.publish(publication);
+    },
+  };
+}
+export type BusActivities = ReturnType<typeof createBusActivities>;
+
+export function createDataActivities({ snapshots }: { readonly snapshots: SnapshotStore }) {
+  return {
+    /** Stores a part of a snapshot, addressed by its content: twice gives the same reference. */
+    async putSnapshotPart({ planId, text }: { readonly planId: string; readonly text: string }): Promise<string> {
+      return snapshots.put(text, `${planId}.snapshot`);
+    },
+    async getSnapshotPart({ artifact }: { readonly artifact: string }): Promise<string> {
+      return snapshots.get(artifact);
+    },
+  };
+}
+export type DataActivities = ReturnType<typeof createDataActivities>;

@@ -1,0 +1,66 @@
+import type { ApprovalRequest, Decision } from './contracts/approval';
+import { failure } from './contracts/failures';
+import type { Json, JsonObject } from './contracts/json';
+import { isOneOf } from './contracts/people';
+import { validateValue } from './json-schema';
+
+/** Throws when a decision would not count: who decides, what was seen, and what may be changed. Pure and synchronous. */
+export function refuseDecision(request: ApprovalRequest, decision: Decision): void {
+  const { person, choice, edits, digest } = decision;
+  if (!isOneOf(person, request.by))
+    throw failure('NotEligible', `${person.name} may not answer; ${request.by.join(', ')} may`);
+  if (request.excluded.includes(person.name))
+    throw failure('NotEligible', `${person.name} asked for it, so somebody else must answer`);
+  if (!person.roles.some((role) => role === 'aats-admin' || role === 'aats-operator'))
+    throw failure('NotEligible', `${person.name} may look, but not answer`);
+  if (digest !== request.digest)
+    throw failure('ApprovalSuperseded', `${request.approvalId} is not what you were shown; look again`);
+  const reason = decision.reason?.trim() ?? '';
+  if (choice === 'reject' && reason === '') throw failure('InvalidInput', 'rejecting needs a reason');
+  if (choice === 'approve' && request.reasonRequired && reason === '')
+    throw failure('InvalidInput', 'approving needs a reason here');
+  if (choice === 'reject' && edits.length > 0)
+    throw failure('InvalidInput', 'a rejection changes nothing: leave the edits out');
+  applyEdits(request, edits);
+}
+
+/** The subject with the edits; throws InvalidInput listing every edit that may not be made. */
+export function applyEdits(request: ApprovalRequest, edits: Decision['edits']): JsonObject {
+  let subject = request.subject;
+  const details: { pointer: string; message: string }[] = [];
+  for (const { path, value } of edits) {
+    const editable = request.editable.find((one) => one.path === path);
+    if (!editable) {
+      details.push({ pointer: path, message: 'may not be changed' });
+      continue;
+    }
+    for (const { pointer, message } of validateValue(editable.schema, value))
+      details.push({ pointer: `${path}${pointer}`, message });
+    subject = replaceAt(
+      subject,
+      path
+        .split('/')
+        .slice(1)
+        .map((part) => part.replaceAll('~1', '/').replaceAll('~0', '~')),
+      value,
+    ) as JsonObject;
+  }
+  if (details.length > 0)
+    throw failure(
+      'InvalidInput',
+      `${details.length === 1 ? 'one change' : `${details.length} changes`} cannot be made`,
+      { details },
+    );
+  return subject;
+}
+
+function replaceAt(target: Json, path: readonly string[], value: Json): Json {
+  const [head, ...rest] = path;
+  if (head === undefined) return value;
+  if (Array.isArray(target))
+    return (target as readonly Json[]).map((one, index) =>
+      String(index) === head ? replaceAt(one, rest, value) : one,
+    );
+  if (typeof target !== 'object' || target === null) return target;
+  return { ...target, [head]: replaceAt((target as JsonObject)[head] ?? null, rest, value) };
+}

@@ -1,0 +1,2 @@
+export { approvalWorkflow } from './approval';
+export { planWorkflow } from './plan';

@@ -1,0 +1,102 @@
+import { failure } from './contracts/failures';
+import { definitionOf, enter, enterPlan, isEnded, type PlanRun, type TaskRun, taskOf } from './plan-state';
+
+const ended = (run: PlanRun): boolean =>
+  run.state === 'succeeded' || run.state === 'failed' || run.state === 'cancelled';
+
+/** Throws PlanClosed or PlanStateConflict when the plan cannot take the command as it stands; changes nothing. */
+export function refuseCommand(run: PlanRun, command: 'pause' | 'resume' | 'cancel' | 'retryTask'): void {
+  if (ended(run)) throw failure('PlanClosed', `plan ${run.planId} is ${run.state}`);
+  const possible = {
+    pause: ['running', 'paused'],
+    resume: ['running', 'paused'],
+    cancel: ['running', 'paused', 'cancelling'],
+    retryTask: ['running', 'paused'],
+  }[command];
+  if (!possible.includes(run.state)) throw failure('PlanStateConflict', `plan ${run.planId} is ${run.state}`);
+}
+
+/** Nothing new starts, running tasks finish. Twice is once. */
+export function pausePlan(run: PlanRun, reason: string): void {
+  if (run.state === 'paused') return;
+  enterPlan(run, 'paused');
+  run.pauseReason = reason;
+}
+export function resumePlan(run: PlanRun): void {
+  if (run.state === 'running') return;
+  enterPlan(run, 'running');
+  delete run.pauseReason;
+}
+export function cancelPlan(run: PlanRun): void {
+  if (run.state === 'cancelling') return;
+  enterPlan(run, 'cancelling');
+}
+
+/** Throws TaskNotFound or TaskStateConflict when the task, or what depends on it, cannot be run again now. */
+export function refuseRetry(run: PlanRun, taskId: string): void {
+  const task = run.tasks.get(taskId);
+  if (!task) throw failure('TaskNotFound', `plan ${run.planId} has no task ${taskId}`);
+  if (task.parent !== undefined) throw failure('TaskStateConflict', `${taskId} is an item; retry ${task.parent}`);
+  if (!isEnded(task)) throw failure('TaskStateConflict', `task ${taskId} is ${task.state}`);
+  for (const one of downstream(run, task)) {
+    if (one.state !== 'pending' && !isEnded(one))
+      throw failure('TaskStateConflict', `task ${one.id} depends on ${taskId} and is ${one.state}`);
+  }
+  const lost = definitionOf(run, task).needs.find((id) => taskOf(run, id).outputDropped);
+  if (lost !== undefined) throw failure('TaskStateConflict', `the result of ${lost} is no longer kept; retry ${lost}`);
+}
+
+/** The task, and what depends on it, are pending again; attempts go on counting, so that old reports stay stale. */
+export function retryTask(run: PlanRun, taskId: string, now: number): void {
+  const tasks = [taskOf(run, taskId), ...downstream(run, taskOf(run, taskId))];
+  for (const task of tasks) reset(run, task, now);
+  for (const task of tasks) {
+    const { id, needs, after } = definitionOf(run, task);
+    const left = [...needs, ...after].filter((before) => !isEnded(taskOf(run, before))).length;
+    run.open.set(id, left);
+    if (left === 0) run.ready.push(id);
+  }
+  run.planDirty = true;
+}
+
+function reset(run: PlanRun, task: TaskRun, now: number): void {
+  // Items are made anew under the same ids: their attempts go on above any that was ever sent.
+  task.attempt = Math.max(task.attempt, ...(run.items.get(task.id) ?? []).map((id) => taskOf(run, id).attempt));
+  for (const id of run.items.get(task.id) ?? []) run.tasks.delete(id);
+  run.items.delete(task.id);
+  if (task.state !== 'pending') enter(run, task, 'pending', now);
+  task.tries = 0;
+  for (const key of [
+    'output',
+    'outputDropped',
+    'failure',
+    'reason',
+    'agent',
+    'arguments',
+    'readyAt',
+    'dispatchedAt',
+    'startedAt',
+    'endedAt',
+    'stopping',
+    'items',
+    'nextItem',
+    'approval',
+    'compensation',
+    'used',
+    'produced',
+  ] as const)
+    delete task[key];
+}
+
+function downstream(run: PlanRun, task: TaskRun): readonly TaskRun[] {
+  const seen = new Set<string>();
+  const visit = (id: string): void => {
+    for (const next of run.dependents.get(id) ?? []) {
+      if (seen.has(next)) continue;
+      seen.add(next);
+      visit(next);
+    }
+  };
+  visit(task.id);
+  return [...seen].map((id) => taskOf(run, id));
+}

@@ -1,0 +1,179 @@
+import type { Json } from './contracts/json';
+import { inlineLimitBytes, type TaskFailure } from './contracts/plan';
+import type { RetryPolicy } from './contracts/plan-definition';
+import { artifactsIn, isArtifactReference, validateValue } from './json-schema';
+import { definitionOf, enter, enterPlan, isEnded, type PlanRun, type TaskRun, taskOf } from './plan-state';
+
+/** Failures of the engine that no retry can help. */
+const final: ReadonlySet<string> = new Set([
+  'DeadlineExceeded',
+  'ExpressionFailed',
+  'Rejected',
+  'Expired',
+  'TooManyItems',
+  'ItemsFailed',
+]);
+
+/** A task has ended: those that waited for it may begin; a forEach whose items have all ended ends too. */
+export function settle(run: PlanRun, task: TaskRun, now: number): void {
+  if (task.parent !== undefined) {
+    settleItems(run, taskOf(run, task.parent), now);
+    return;
+  }
+  for (const id of run.dependents.get(task.id) ?? []) {
+    const left = (run.open.get(id) ?? 1) - 1;
+    run.open.set(id, left);
+    if (left === 0 && taskOf(run, id).state === 'pending') run.ready.push(id);
+  }
+}
+
+/** The result was checked and accepted. */
+export function succeed(run: PlanRun, task: TaskRun, now: number): void {
+  enter(run, task, 'succeeded', now);
+  delete task.reason;
+  settle(run, task, now);
+}
+
+export function fail(run: PlanRun, task: TaskRun, failure: TaskFailure, now: number): void {
+  task.failure = failure;
+  delete task.reason;
+  enter(run, task, 'failed', now);
+  const isTop = task.parent === undefined;
+  if (isTop && definitionOf(run, task).onFailure === 'fail' && (run.state === 'running' || run.state === 'paused')) {
+    run.failure = { type: failure.type, message: `task ${task.id}: ${failure.message}` };
+    enterPlan(run, 'failing');
+  }
+  settle(run, task, now);
+}
+
+/** A report said that the attempt succeeded: its result is checked, may need a person, and then counts. */
+export function attemptSucceeded(run: PlanRun, task: TaskRun, output: Json, now: number): void {
+  const problem = outputProblem(definitionOf(run, task).output, output);
+  if (problem !== undefined) {
+    attemptFailed(run, task, { type: 'OutputInvalid', message: problem }, true, now);
+    return;
+  }
+  closeAttempt(task, 'succeeded', now);
+  task.output = output;
+  run.keptBytes += JSON.stringify(output).length;
+  const produced = artifactsIn(output);
+  if (produced.length > 0) task.produced = produced;
+  delete task.timeoutAt;
+  if (
+    definitionOf(run, task).approval?.at === 'after' &&
+    task.parent === undefined &&
+    run.state !== 'failing' &&
+    run.state !== 'cancelling'
+  )
+    task.reason = 'result to be approved';
+  else succeed(run, task, now);
+}
+
+function outputProblem(schema: Parameters<typeof validateValue>[0] | undefined, output: Json): string | undefined {
+  const bytes = JSON.stringify(output).length;
+  if (bytes > inlineLimitBytes)
+    return `the result has ${bytes} bytes; more than ${inlineLimitBytes} travel as an artifact`;
+  // A result that was too large to travel is its artifact; the agent has checked it before storing it.
+  if (!schema || (isArtifactReference(output) && output['name'] === 'output.json')) return undefined;
+  const [first] = validateValue(schema, output);
+  return (
+    first &&
+    `the result does not fit its schema at ${first.pointer === '' ? 'its root' : first.pointer}: ${first.message}`
+  );
+}
+
+/** An attempt is over without success: tried again after a pause, or failed for good. */
+export function attemptFailed(
+  run: PlanRun,
+  task: TaskRun,
+  failure: TaskFailure,
+  retryable: boolean,
+  now: number,
+): void {
+  closeAttempt(task, 'failed', now, failure);
+  delete task.timeoutAt;
+  const policy = definitionOf(run, task).retry;
+  if (task.stopping) {
+    task.failure = failure;
+    enter(run, task, 'cancelled', now);
+    settle(run, task, now);
+  } else if (mayRetry(policy, task.tries, failure, retryable)) {
+    task.failure = failure;
+    enter(run, task, 'retrying', now);
+    task.wakeAt = now + backOff(policy, task.tries, `${run.planId}/${task.id}/${task.attempt}`);
+  } else fail(run, task, failure, now);
+}
+
+export const mayRetry = (
+  { maxAttempts, nonRetryable }: RetryPolicy,
+  tries: number,
+  { type }: TaskFailure,
+  retryable: boolean,
+): boolean => retryable && !final.has(type) && !nonRetryable.includes(type) && tries < maxAttempts;
+
+/** Exponential, at most `maxInterval`, varied by ±10 % from a hash of the ids: the same in every replay. */
+export function backOff(
+  { initialIntervalMs, backoffCoefficient, maxIntervalMs }: RetryPolicy,
+  tries: number,
+  key: string,
+): number {
+  const plain = Math.min(maxIntervalMs, initialIntervalMs * backoffCoefficient ** Math.max(0, tries - 1));
+  let hash = 2166136261; // FNV-1a
+  for (let at = 0; at < key.length; at++) hash = Math.imul(hash ^ key.charCodeAt(at), 16777619) >>> 0;
+  return Math.round(plain * (0.9 + 0.2 * (hash / 0xffffffff)));
+}
+
+const keptAttempts = 10;
+
+/** The attempt under way as people will see it later. */
+export function closeAttempt(
+  task: TaskRun,
+  state: 'succeeded' | 'failed' | 'cancelled',
+  now: number,
+  failure?: TaskFailure,
+): void {
+  const iso = (time: number): string => new Date(time).toISOString();
+  task.attempts.push({
+    attempt: task.attempt,
+    state,
+    ...(task.agent !== undefined && { agent: task.agent }),
+    ...(task.dispatchedAt !== undefined && { dispatchedAt: iso(task.dispatchedAt) }),
+    ...(task.startedAt !== undefined && { startedAt: iso(task.startedAt) }),
+    endedAt: iso(now),
+    ...(failure && { failure }),
+  });
+  if (task.attempts.length > keptAttempts) task.attempts.shift();
+}
+
+function settleItems(run: PlanRun, parent: TaskRun, now: number): void {
+  if (isEnded(parent) || parent.items === undefined) return;
+  const { forEach } = definitionOf(run, parent);
+  const items = (run.items.get(parent.id) ?? []).map((id) => taskOf(run, id));
+  const failed = items.filter(({ state }) => state === 'failed');
+  const tolerated = Math.floor((parent.items * (forEach?.maxFailurePercent ?? 0)) / 100);
+  if (failed.length > tolerated && !parent.stopping) {
+    parent.stopping = true;
+    // No new item starts, running ones finish.
+    for (const item of items)
+      if (item.state === 'queued' || item.state === 'retrying') enter(run, item, 'cancelled', now);
+    parent.nextItem = parent.items;
+  }
+  if (items.some((item) => !isEnded(item))) return;
+  const stopped = run.state === 'failing' || run.state === 'cancelling';
+  if (failed.length > tolerated) {
+    const [first] = failed;
+    fail(
+      run,
+      parent,
+      {
+        type: first?.failure?.type ?? 'ItemsFailed',
+        message: `${failed.length} of ${parent.items} items failed; first ${first?.id ?? ''}: ${first?.failure?.message ?? ''}`,
+      },
+      now,
+    );
+  } else if (stopped && items.some(({ state }) => state === 'cancelled')) {
+    enter(run, parent, 'cancelled', now);
+    settle(run, parent, now);
+  } else if (definitionOf(run, parent).approval?.at === 'after' && !stopped) parent.reason = 'result to be approved';
+  else succeed(run, parent, now);
+}

@@ -1,0 +1,193 @@
+import type { Json, JsonObject } from './contracts/json';
+import type { ApprovalRequest } from './contracts/approval';
+import type { TaskDispatch } from './contracts/messages';
+import type { AttemptView, CompensationState, PlanState, TaskFailure, TaskState } from './contracts/plan';
+import type { PlanDefinition, TaskDefinition } from './contracts/plan-definition';
+
+/** What a task may become: closed; anything else is a bug and throws (docs/plans.md, "States"). */
+export const taskTransitions: Readonly<Record<TaskState, readonly TaskState[]>> = {
+  pending: ['queued', 'waiting', 'skipped', 'failed', 'cancelled'],
+  queued: ['dispatched', 'waiting', 'pending', 'skipped', 'failed', 'cancelled'],
+  dispatched: ['running', 'retrying', 'waiting', 'succeeded', 'failed', 'cancelled'],
+  running: ['waiting', 'retrying', 'succeeded', 'failed', 'cancelled'],
+  retrying: ['queued', 'failed', 'cancelled'],
+  waiting: ['queued', 'running', 'pending', 'succeeded', 'failed', 'skipped', 'cancelled'],
+  succeeded: ['compensating', 'pending'],
+  failed: ['compensating', 'pending'],
+  cancelled: ['compensating', 'pending'],
+  skipped: ['pending'],
+  compensating: ['compensated', 'compensationFailed'],
+  compensationFailed: ['compensating', 'pending'],
+  compensated: ['compensating', 'pending'],
+};
+export const planTransitions: Readonly<Record<PlanState, readonly PlanState[]>> = {
+  running: ['paused', 'failing', 'cancelling', 'succeeded'],
+  paused: ['running', 'failing', 'cancelling'],
+  failing: ['failed'],
+  cancelling: ['cancelled'],
+  succeeded: ['running'],
+  failed: ['running'],
+  cancelled: [],
+};
+const endStates: ReadonlySet<TaskState> = new Set<TaskState>([
+  'succeeded',
+  'failed',
+  'cancelled',
+  'skipped',
+  'compensated',
+  'compensationFailed',
+]);
+export const isEnded = ({ state }: { readonly state: TaskState }): boolean => endStates.has(state);
+
+/** One task, or one item of a forEach, while the plan runs. Times in milliseconds since 1970, the workflow's clock. */
+export interface TaskRun {
+  readonly id: string;
+  /** Place of its definition in the plan. */
+  readonly of: number;
+  readonly parent?: string;
+  readonly index?: number;
+  readonly item?: Json;
+  state: TaskState;
+  /** Only grows: the fence against stale reports. */
+  attempt: number;
+  /** Attempts since the task was begun or retried by a person: what the retry policy counts. */
+  tries: number;
+  round: number;
+  title?: string;
+  arguments?: JsonObject;
+  output?: Json;
+  outputDropped?: true;
+  failure?: TaskFailure;
+  reason?: string;
+  agent?: string;
+  readyAt?: number;
+  dispatchedAt?: number;
+  startedAt?: number;
+  endedAt?: number;
+  wakeAt?: number;
+  timeoutAt?: number;
+  deadlineAt?: number;
+  waitingSince?: number;
+  gate?: {
+    readonly approvalId: string;
+    readonly digest: string;
+    readonly title: string;
+    readonly by: readonly string[];
+  };
+  approval?: { readonly choice: string; readonly reason: string; readonly form: null };
+  everDispatched?: true;
+  /** Told to stop: whatever comes back ends it. */
+  stopping?: true;
+  compensation?: { tries: number; underWay: boolean };
+  /** Number of items of a forEach, once its list is known. */
+  items?: number;
+  nextItem?: number;
+  used?: readonly string[];
+  produced?: readonly string[];
+  attempts: AttemptView[];
+}
+
+export interface AttemptRef {
+  readonly planId: string;
+  readonly taskId: string;
+  readonly attempt: number;
+}
+/** What the world must be told after a step. */
+export interface Effects {
+  dispatches: TaskDispatch[];
+  cancels: AttemptRef[];
+  approvals: ApprovalRequest[];
+  withdrawals: string[];
+}
+export const noEffects = (): Effects => ({ dispatches: [], cancels: [], approvals: [], withdrawals: [] });
+
+/** Everything that a continued run needs: plain data. */
+export interface PlanSnapshot {
+  readonly state: PlanState;
+  readonly compensation: CompensationState;
+  readonly cursor: number;
+  readonly tasks: readonly TaskRun[];
+  readonly failure?: TaskFailure;
+  readonly deadlineAt?: number;
+  readonly stillSince?: number;
+  readonly pauseReason?: string;
+}
+
+/** A plan while it runs: the snapshot's data, and indexes over it that are rebuilt when a run begins. */
+export interface PlanRun {
+  readonly planId: string;
+  readonly plan: PlanDefinition;
+  readonly inputs: JsonObject;
+  readonly owner: string;
+  readonly startedAt: number;
+  state: PlanState;
+  compensation: CompensationState;
+  cursor: number;
+  failure?: TaskFailure;
+  result?: Json;
+  resultProblem?: string;
+  endedAt?: number;
+  deadlineAt?: number;
+  stillSince?: number;
+  pauseReason?: string;
+  readonly tasks: Map<string, TaskRun>;
+  readonly items: Map<string, string[]>;
+  readonly dependents: ReadonlyMap<string, readonly string[]>;
+  /** Needs and afters that have not ended yet. */
+  readonly open: Map<string, number>;
+  readonly ready: string[];
+  readonly queue: string[];
+  readonly active: Set<string>;
+  underWay: number;
+  readonly counts: Map<TaskState, number>;
+  readonly dirty: Set<string>;
+  planDirty: boolean;
+  effects: Effects;
+  /** Tasks whose expressions read this task: its result may go once all of these are past evaluation. */
+  readonly readers: ReadonlyMap<string, ReadonlySet<string>>;
+  readonly compensating: Map<string, number>;
+  keptBytes: number;
+}
+
+export function definitionOf(run: PlanRun, task: TaskRun): TaskDefinition {
+  const definition = run.plan.tasks[task.of];
+  if (!definition) throw new Error(`task ${task.id} has no definition`);
+  return definition;
+}
+export function taskOf(run: PlanRun, id: string): TaskRun {
+  const task = run.tasks.get(id);
+  if (!task) throw new Error(`there is no task ${id}`);
+  return task;
+}
+
+const isUnderWay = (state: TaskState): boolean => state === 'dispatched' || state === 'running';
+const isActive = (state: TaskState): boolean => state !== 'pending' && !endStates.has(state);
+
+/** The only place where a task's state changes: keeps counts, indexes and the list of what to publish. */
+export function enter(run: PlanRun, task: TaskRun, next: TaskState, now: number): void {
+  if (!taskTransitions[task.state].includes(next))
+    throw new Error(`task ${task.id} cannot go from ${task.state} to ${next}`);
+  if (task.parent !== undefined || task.items === undefined)
+    run.underWay += Number(isUnderWay(next)) - Number(isUnderWay(task.state));
+  if (task.parent === undefined) {
+    run.counts.set(task.state, (run.counts.get(task.state) ?? 1) - 1);
+    run.counts.set(next, (run.counts.get(next) ?? 0) + 1);
+  } else run.dirty.add(task.parent);
+  task.state = next;
+  if (isActive(next)) run.active.add(task.id);
+  else run.active.delete(task.id);
+  if (endStates.has(next)) {
+    task.endedAt = now;
+    delete task.timeoutAt;
+    delete task.wakeAt;
+    delete task.deadlineAt;
+  }
+  run.dirty.add(task.id);
+}
+
+export function enterPlan(run: PlanRun, next: PlanState): void {
+  if (!planTransitions[run.state].includes(next))
+    throw new Error(`plan ${run.planId} cannot go from ${run.state} to ${next}`);
+  run.state = next;
+  run.planDirty = true;
+}

@@ -1,0 +1,115 @@
+import type { ChangeSet, PlanHeader, TaskDetail, TaskState, TaskView } from './contracts/plan';
+import { definitionOf, type PlanRun, type TaskRun, taskOf } from './plan-state';
+
+const iso = (time: number): string => new Date(time).toISOString();
+
+export function headerOf(run: PlanRun): PlanHeader {
+  const waiting = [...run.active].map((id) => taskOf(run, id)).filter(({ gate }) => gate !== undefined);
+  return {
+    planId: run.planId,
+    name: run.plan.name,
+    title: run.plan.title,
+    owner: run.owner,
+    state: run.state,
+    compensation: run.compensation,
+    startedAt: iso(run.startedAt),
+    ...(run.endedAt !== undefined && { endedAt: iso(run.endedAt) }),
+    cursor: run.cursor,
+    counts: Object.fromEntries([...run.counts].filter(([, count]) => count > 0)),
+    taskCount: run.plan.tasks.length,
+    waitingFor: waiting
+      .slice(0, 20)
+      .flatMap(({ id, gate, waitingSince }) =>
+        gate
+          ? [{ approvalId: gate.approvalId, taskId: id, title: gate.title, by: gate.by, since: iso(waitingSince ?? 0) }]
+          : [],
+      ),
+    ...(run.failure && { failure: run.failure }),
+    ...(run.result !== undefined && { result: run.result }),
+    ...(run.resultProblem !== undefined && { resultProblem: run.resultProblem }),
+  };
+}
+
+export function taskView(run: PlanRun, task: TaskRun): TaskView {
+  const definition = definitionOf(run, task);
+  return {
+    id: task.id,
+    title: task.title ?? definition.title,
+    capability: definition.capability,
+    state: task.state,
+    attempt: task.attempt,
+    needs: task.parent === undefined ? definition.needs : [],
+    after: task.parent === undefined ? definition.after : [],
+    ...(task.parent !== undefined && { parent: task.parent }),
+    ...(task.readyAt !== undefined && { readyAt: iso(task.readyAt) }),
+    ...(task.startedAt !== undefined && { startedAt: iso(task.startedAt) }),
+    ...(task.endedAt !== undefined && { endedAt: iso(task.endedAt) }),
+    ...(task.agent !== undefined && { agent: task.agent }),
+    ...(task.failure && { failure: task.failure }),
+    ...(task.reason !== undefined && { reason: task.reason }),
+    ...(task.gate && { approvalId: task.gate.approvalId }),
+    ...(task.items !== undefined && { items: itemCounts(run, task) }),
+    ...(definition.compensation && { hasCompensation: true }),
+    ...(task.used && { used: [...task.used] }),
+    ...(task.produced && { produced: [...task.produced] }),
+  };
+}
+
+function itemCounts(run: PlanRun, task: TaskRun): Partial<Record<TaskState, number>> {
+  const counts: Partial<Record<TaskState, number>> = {};
+  for (const id of run.items.get(task.id) ?? []) {
+    const { state } = taskOf(run, id);
+    counts[state] = (counts[state] ?? 0) + 1;
+  }
+  return counts;
+}
+
+export function taskDetail(run: PlanRun, id: string): TaskDetail | null {
+  const task = run.tasks.get(id);
+  if (!task) return null;
+  return {
+    ...taskView(run, task),
+    ...(task.arguments && { arguments: task.arguments }),
+    ...(task.output !== undefined && { output: task.output }),
+    attempts: task.attempts,
+  };
+}
+
+/** Tasks in the plan's order, the items of a forEach after it. */
+export function taskPage(run: PlanRun, offset: number, limit: number): readonly TaskView[] {
+  const ids = run.plan.tasks.flatMap(({ id }) => [id, ...(run.items.get(id) ?? [])]);
+  return ids.slice(offset, offset + Math.min(limit, 1000)).map((id) => taskView(run, taskOf(run, id)));
+}
+
+/** What changed since the last call, cut so that none is larger than `maxTasks` tasks; empty when nothing did. */
+export function takeChanges(run: PlanRun, now: number, maxTasks: number): readonly ChangeSet[] {
+  if (run.dirty.size === 0 && !run.planDirty) return [];
+  const ids = [...run.dirty].filter((id) => run.tasks.has(id));
+  run.dirty.clear();
+  run.planDirty = false;
+  const sets: ChangeSet[] = [];
+  for (let at = 0; at === 0 || at < ids.length; at += maxTasks) {
+    run.cursor += 1;
+    sets.push({
+      planId: run.planId,
+      cursor: run.cursor,
+      at: iso(now),
+      plan: headerOf(run),
+      tasks: ids.slice(at, at + maxTasks).map((id) => taskView(run, taskOf(run, id))),
+    });
+  }
+  return sets;
+}
+
+/** A few lines for the Temporal UI: done, running, waiting and for whom. */
+export function summaryOf(run: PlanRun): string {
+  const count = (...states: TaskState[]): number =>
+    states.reduce((sum, state) => sum + (run.counts.get(state) ?? 0), 0);
+  const { waitingFor } = headerOf(run);
+  return [
+    `**${run.plan.title}** · ${run.state}${run.pauseReason === undefined ? '' : ` (${run.pauseReason})`}`,
+    `${count('succeeded')} done · ${count('dispatched', 'running', 'retrying')} running · ${count('pending', 'queued')} to come · ${count('failed')} failed · ${count('skipped', 'cancelled')} skipped`,
+    ...waitingFor.map(({ taskId, title, by }) => `- waits for ${by.join(', ')}: ${title} (${taskId})`),
+    ...(run.failure ? [`- ${run.failure.type}: ${run.failure.message}`] : []),
+  ].join('\n\n');
+}
