@@ -4,9 +4,10 @@ import semver from 'semver';
 import type { ArtifactReference } from '../../workflows/contracts/json';
 import type { Upgrade } from './package-spec';
 import { readManifest, unpackProject } from './project-folder';
-import { taskFailed } from './task-failed';
+import { taskFailed } from '../task-failed';
 import { gitOf, npmOf } from './tools';
-import type { Work, Workplace } from './work';
+import type { Work } from '../work';
+import type { Workplace } from './workplace';
 
 /**
  * Commits the upgrades to a branch of the plan's managed copy of the project, a bare repository on the agent's disk

@@ -1,7 +1,8 @@
 import semver from 'semver';
 import { download, type PublishedPackage } from './published-package';
 import { assessRisk, type Risk } from './risk';
-import type { Work, Workplace } from './work';
+import type { Work } from '../work';
+import type { Workplace } from './workplace';
 
 /** What differs between two published versions; lists are sorted. */
 export interface Difference {

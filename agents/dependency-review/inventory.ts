@@ -1,9 +1,10 @@
 import semver from 'semver';
 import type { ArtifactReference } from '../../workflows/contracts/json';
-import { inParallel } from './in-parallel';
+import { inParallel } from '../in-parallel';
 import { lockedVersions, unpackProject } from './project-folder';
 import { npmOf } from './tools';
-import type { Work, Workplace } from './work';
+import type { Work } from '../work';
+import type { Workplace } from './workplace';
 
 export interface Outdated {
   readonly name: string;

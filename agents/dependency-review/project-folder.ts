@@ -3,8 +3,8 @@ import { join } from 'node:path';
 import * as tar from 'tar';
 import { z } from 'zod';
 import type { ArtifactReference } from '../../workflows/contracts/json';
-import { taskFailed } from './task-failed';
-import type { Work } from './work';
+import { taskFailed } from '../task-failed';
+import type { Work } from '../work';
 
 const limits = { entries: 20_000, bytes: 512 * 1024 * 1024 } as const;
 

@@ -1,7 +1,8 @@
 import { mkdir, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { ArtifactReference } from '../../workflows/contracts/json';
-import type { Work, Workplace } from './work';
+import type { Work } from '../work';
+import type { Workplace } from './workplace';
 
 /**
  * Puts the documents of a plan into its folder under `publications`, with an `index.json` that names each one and its

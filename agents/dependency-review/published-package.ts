@@ -4,9 +4,10 @@ import { join, relative } from 'node:path';
 import { z } from 'zod';
 import { publicNames, type PublicNames } from './declarations';
 import { unpack } from './project-folder';
-import { taskFailed } from './task-failed';
+import { taskFailed } from '../task-failed';
 import { npmOf } from './tools';
-import type { Work, Workplace } from './work';
+import type { Work } from '../work';
+import type { Workplace } from './workplace';
 
 const text = z.string().catch('');
 const texts = z.record(z.string(), z.string()).catch({});

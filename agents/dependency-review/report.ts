@@ -1,8 +1,10 @@
 import type { Comparison } from './compare';
 import type { TestResult } from './run-tests';
 
-type Change = Pick<Comparison, 'name' | 'to' | 'risk' | 'summary'> & Partial<Comparison>;
-type Test = Pick<TestResult, 'name' | 'passed'> & Partial<TestResult>;
+/** What the plan declares of a comparison and a test run; the rest is told when it is there. */
+type Known<T, K extends keyof T> = Pick<T, K> & { readonly [P in Exclude<keyof T, K>]?: T[P] | undefined };
+type Change = Known<Comparison, 'name' | 'to' | 'risk' | 'summary'>;
+type Test = Known<TestResult, 'name' | 'passed'>;
 
 const order = { high: 0, medium: 1, low: 2 } as const;
 

@@ -4,9 +4,10 @@ import { runProgram, type ProgramResult } from '../command/run-program';
 import { checkOutBranch } from './branches';
 import type { Upgrade } from './package-spec';
 import { readManifest, unpackProject } from './project-folder';
-import { taskFailed } from './task-failed';
+import { taskFailed } from '../task-failed';
 import { lastLines, npmOf, toolLimits } from './tools';
-import type { Work, Workplace } from './work';
+import type { Work } from '../work';
+import type { Workplace } from './workplace';
 
 export interface TestRequest {
   readonly project: ArtifactReference;

@@ -1,7 +1,8 @@
 import { join } from 'node:path';
 import { runProgram, type ProgramLimits, type ProgramResult } from '../command/run-program';
-import { taskFailed } from './task-failed';
-import type { Work, Workplace } from './work';
+import { taskFailed } from '../task-failed';
+import type { Work } from '../work';
+import type { Workplace } from './workplace';
 
 const MiB = 1024 * 1024;
 export const toolLimits: ProgramLimits = {

@@ -1,0 +1,60 @@
+import { z } from 'zod';
+import type { ArtifactReference, Json } from '../workflows/contracts/json';
+import { taskFailed } from './task-failed';
+
+/** What the work on one attempt is given; the agent's main file fills it from the SDK's context. */
+export interface Work {
+  readonly planId: string;
+  /** Empty folder of this attempt alone, removed after it. */
+  readonly folder: string;
+  readonly signal: AbortSignal;
+  progress(message: string): void;
+  /** Keeps a document; the same content again gives the same reference. */
+  keep(document: {
+    readonly name: string;
+    readonly mediaType: string;
+    readonly bytes: Buffer;
+  }): Promise<ArtifactReference>;
+  /** Writes an artifact to a file. */
+  fetch(reference: ArtifactReference, file: string): Promise<void>;
+}
+
+/**
+ * What an agent offers. `run` gets input that fits the schema; it throws TaskFailed when the work cannot be done, and
+ * may be called again for the same attempt's successor, so its effects must bear repetition.
+ */
+export interface Capability {
+  readonly name: string;
+  readonly description: string;
+  readonly input: z.ZodType;
+  readonly output: z.ZodType;
+  run(input: unknown, work: Work): Promise<Json>;
+}
+
+/** Ties the types of a capability together and checks what comes in. */
+export function capability<I extends z.ZodType, O extends z.ZodType>(definition: {
+  readonly name: string;
+  readonly description: string;
+  readonly input: I;
+  readonly output: O;
+  readonly run: (input: z.output<I>, work: Work) => Promise<z.input<O>>;
+}): Capability {
+  const { input, output, run } = definition;
+  return {
+    ...definition,
+    run: async (given, work) => {
+      const parsed = input.safeParse(given);
+      if (!parsed.success) throw taskFailed('InvalidInput', z.prettifyError(parsed.error));
+      // Only declared fields leave: a plan can rely on the schema, and nothing slips out by accident.
+      return output.parse(await run(parsed.data, work)) as Json;
+    },
+  };
+}
+
+/** A reference to a document, as plans pass it. */
+export const artifactReference = z.strictObject({
+  artifact: z.string().regex(/^sha256:[0-9a-f]{64}$/),
+  name: z.string().min(1),
+  mediaType: z.string().min(1),
+  size: z.number().int().min(0),
+});
