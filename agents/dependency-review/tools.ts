@@ -16,20 +16,32 @@ type Tool = (folder: string, ...args: readonly string[]) => Promise<string>;
 
 /**
  * npm with the user's own settings. Scripts of packages never run: what is under review is not trusted yet.
- * Fails with NpmFailed; trying again may help, as the registry is asked over the network.
+ * Fails with PackageNotFound, or with NpmFailed: trying again may help, as the registry is asked over the network.
  */
 export function npmOf(work: Work, { npmEnvironment }: Workplace): Tool {
   return async (folder, ...args) => {
     const result = await runProgram({
       program: 'npm',
-      arguments: [...args, '--ignore-scripts', '--no-audit', '--no-fund', '--no-update-notifier', '--loglevel=error'],
+      arguments: [
+        ...args,
+        '--ignore-scripts',
+        '--no-audit',
+        '--no-fund',
+        '--no-update-notifier',
+        '--logs-max=0',
+        '--loglevel=error',
+      ],
       folder,
       environment: npmEnvironment,
       limits: toolLimits,
       signal: work.signal,
     });
-    if (result.exitCode !== 0)
+    // npm's codes for a package or a version that the registry does not have.
+    const absent = /npm error code (E404|ETARGET)\b/.test(result.stderr);
+    if (absent) throw taskFailed('PackageNotFound', `npm ${args.join(' ')}: ${lastLines(result)}`);
+    if (result.exitCode !== 0) {
       throw taskFailed('NpmFailed', `npm ${args.join(' ')}: ${lastLines(result)}`, { retryable: true });
+    }
     return result.stdout;
   };
 }
