@@ -1,5 +1,5 @@
 import semver from 'semver';
-import type { Difference } from './compare';
+import type { Difference } from './difference';
 
 export type Risk = 'low' | 'medium' | 'high';
 

@@ -1,4 +1,4 @@
-import type { Difference } from '../../agents/dependency-review/compare';
+import type { Difference } from '../../agents/dependency-review/difference';
 import { assessRisk } from '../../agents/dependency-review/risk';
 
 const undeclared: Difference = {

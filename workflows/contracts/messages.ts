@@ -1,5 +1,5 @@
 import type { Json, JsonObject, JsonSchema } from './json';
-import type { TaskFailure } from './plan';
+import type { TaskFailure } from './task-failure';
 
 /** CloudEvents 1.0 types that AATS speaks; data shapes below, JSON Schemas in activities/buses/schemas. */
 export const eventTypes = {

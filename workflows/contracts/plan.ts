@@ -2,6 +2,9 @@ import { defineQuery, defineSignal, defineUpdate } from '@temporalio/workflow';
 import type { Json, JsonObject } from './json';
 import type { PlanDefinition } from './plan-definition';
 import type { TaskReport } from './messages';
+import type { TaskFailure } from './task-failure';
+
+export type { TaskFailure };
 
 /** States of a task: closed, docs/plans.md "States"; anything else is a bug. */
 export type TaskState =
@@ -35,12 +38,6 @@ export interface PlanStart {
   readonly contentDigest: string;
   /** Where an earlier run of the same plan stood: as text, or in parts in the artifact store. */
   readonly continued?: { readonly inline?: string; readonly parts?: readonly string[] };
-}
-
-export interface TaskFailure {
-  /** `Timeout DeadlineExceeded AgentLost OutputInvalid ExpressionFailed Rejected Expired TooManyItems …` or the agent's own. */
-  readonly type: string;
-  readonly message: string;
 }
 
 /** One attempt, as people see it. */
