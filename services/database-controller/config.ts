@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { kafkaConfig } from '../../activities/buses/kafka';
 import { mongoConfig } from '../../activities/stores/mongo';
 import { neo4jConfig } from '../../activities/stores/neo4j';
 import { filePath, port, tlsConfig, tokenConfig } from '../runtime/config';
@@ -6,6 +7,7 @@ import { filePath, port, tlsConfig, tokenConfig } from '../runtime/config';
 export const databaseControllerConfig = z.object({
   ...mongoConfig.shape,
   ...neo4jConfig.shape,
+  ...kafkaConfig.shape,
   ...tlsConfig.shape,
   ...tokenConfig.shape,
   AATS_GRPC_PORT: port.default(50061),
@@ -15,9 +17,6 @@ export const databaseControllerConfig = z.object({
   AATS_REDIS_NODES: z.string().regex(/^[^:,\s]+:\d+(,[^:,\s]+:\d+)*$/, 'must be host:port, separated by commas'),
   AATS_REDIS_USER: z.string().min(1).optional(),
   AATS_REDIS_PASSWORD_FILE: filePath.optional(),
-  AATS_KAFKA_BROKERS: z.string().min(1),
-  AATS_KAFKA_USER: z.string().min(1).optional(),
-  AATS_KAFKA_PASSWORD_FILE: filePath.optional(),
   /** Uploads that were begun longer ago and never ended are removed. */
   AATS_UPLOAD_MAX_AGE_HOURS: z.coerce.number().positive().default(24),
 });

@@ -1,3 +1,4 @@
+import { createKafka } from '../../activities/buses/kafka';
 import { createArtifactStore } from '../../activities/stores/artifact-store';
 import { createLineage } from '../../activities/stores/lineage';
 import { openMongo } from '../../activities/stores/mongo';
@@ -15,7 +16,6 @@ import type { DatabaseControllerConfig } from './config';
 import { createHealthHandlers, createLineageHandlers } from './handlers';
 import { runLineageFeed } from './lineage-feed';
 import { openapi } from './openapi';
-import { planChangesConsumer } from './plan-changes';
 import { addRoutes } from './routes';
 import { postgresProbe, redisProbe } from './store-probes';
 
@@ -66,7 +66,10 @@ export async function startDatabaseController(
     return Promise.resolve();
   });
 
-  const consumer = planChangesConsumer(config);
+  const kafka = createKafka(config, 'database-controller', (message, details) => {
+    logger.warn({ ...details }, message);
+  });
+  const consumer = kafka.consumer({ groupId: 'lineage' });
   const stopped = new AbortController();
   lifecycle.onStop('lineage feed', async () => {
     stopped.abort();
