@@ -7,5 +7,6 @@ export const echoCapability = capability({
   description: 'Answers with its input',
   input: z.json(),
   output: z.json(),
+  needsFolder: false,
   run: (input) => Promise.resolve(input),
 });

@@ -28,6 +28,8 @@ export interface Capability {
   readonly description: string;
   readonly input: z.ZodType;
   readonly output: z.ZodType;
+  /** False: its work never uses `folder`, and none is made. */
+  readonly needsFolder?: boolean;
   run(input: unknown, work: Work): Promise<Json>;
 }
 
@@ -37,6 +39,7 @@ export function capability<I extends z.ZodType, O extends z.ZodType>(definition:
   readonly description: string;
   readonly input: I;
   readonly output: O;
+  readonly needsFolder?: boolean;
   readonly run: (input: z.output<I>, work: Work) => Promise<z.input<O>>;
 }): Capability {
   const { input, output, run } = definition;

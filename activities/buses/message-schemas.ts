@@ -1,0 +1,147 @@
+import type { JsonSchema } from '../../workflows/contracts/json';
+import type { Json } from '../../workflows/contracts/json';
+import { type SchemaProblem, validateValue } from '../../workflows/json-schema';
+import type { EventName } from './cloud-event';
+
+const planId = { type: 'string', pattern: '^[a-z0-9][a-z0-9-]{0,62}$' };
+const taskId = { type: 'string', pattern: '^[a-z][A-Za-z0-9]{0,62}([.][0-9]{1,5})?$' };
+const name = { type: 'string', pattern: '^[a-z0-9][a-z0-9-]{0,62}$' };
+const attempt = { type: 'integer', minimum: 1 };
+const attemptRef = {
+  type: 'object',
+  required: ['planId', 'taskId', 'attempt'],
+  properties: { planId, taskId, attempt },
+};
+const failure = {
+  type: 'object',
+  required: ['type', 'message'],
+  properties: {
+    type: { type: 'string', pattern: '^[A-Z][A-Za-z0-9]{0,62}$' },
+    message: { type: 'string', maxLength: 10_000 },
+  },
+};
+const report = { planId, taskId, attempt, agent: name, at: { type: 'string', maxLength: 40 } };
+const common = ['planId', 'taskId', 'attempt', 'agent', 'at', 'kind'];
+
+/** JSON Schemas (2020-12) of what goes over the buses, by event; the same one checks at both ends and stands in the registry. */
+export const messageSchemas: Readonly<Record<EventName, JsonSchema>> = {
+  taskDispatched: {
+    type: 'object',
+    required: ['planId', 'taskId', 'attempt', 'capability', 'title', 'arguments', 'timeoutMs', 'heartbeatMs', 'owner'],
+    properties: {
+      planId,
+      taskId,
+      attempt,
+      capability: name,
+      title: { type: 'string' },
+      arguments: { type: 'object' },
+      secrets: { type: 'object', additionalProperties: { type: 'string' } },
+      outputSchema: { type: 'object' },
+      timeoutMs: { type: 'integer', minimum: 1 },
+      heartbeatMs: { type: 'integer', minimum: 1 },
+      compensating: { type: 'boolean' },
+      owner: { type: 'string' },
+    },
+  },
+  taskReported: {
+    oneOf: [
+      {
+        type: 'object',
+        required: [...common, 'heartbeatMs'],
+        properties: {
+          ...report,
+          kind: { const: 'started' },
+          heartbeatMs: { type: 'integer', minimum: 100, maximum: 600_000 },
+        },
+      },
+      {
+        type: 'object',
+        required: common,
+        properties: {
+          ...report,
+          kind: { const: 'progress' },
+          message: { type: 'string', maxLength: 2000 },
+          percent: { type: 'number', minimum: 0, maximum: 100 },
+        },
+      },
+      {
+        type: 'object',
+        required: [...common, 'output'],
+        properties: { ...report, kind: { const: 'succeeded' }, output: true },
+      },
+      {
+        type: 'object',
+        required: [...common, 'failure', 'retryable'],
+        properties: { ...report, kind: { const: 'failed' }, failure, retryable: { type: 'boolean' } },
+      },
+    ],
+  },
+  planChanged: {
+    type: 'object',
+    required: ['planId', 'cursor', 'at', 'tasks'],
+    properties: {
+      planId,
+      cursor: { type: 'integer', minimum: 0 },
+      at: { type: 'string' },
+      tasks: { type: 'array', items: { type: 'object' } },
+      plan: { type: 'object' },
+    },
+  },
+  agentRegistered: {
+    type: 'object',
+    required: ['agentId', 'transport', 'capacity', 'capabilities'],
+    properties: {
+      agentId: name,
+      transport: { enum: ['kafka', 'rabbitmq'] },
+      capacity: { type: 'integer', minimum: 1, maximum: 10_000 },
+      capabilities: {
+        type: 'array',
+        minItems: 1,
+        maxItems: 100,
+        items: {
+          type: 'object',
+          required: ['name'],
+          properties: {
+            name,
+            description: { type: 'string', maxLength: 2000 },
+            input: { type: 'object' },
+            output: { type: 'object' },
+          },
+        },
+      },
+    },
+  },
+  agentHeartbeat: {
+    type: 'object',
+    required: ['agentId', 'running'],
+    properties: {
+      agentId: name,
+      running: {
+        type: 'array',
+        maxItems: 10_000,
+        items: {
+          ...attemptRef,
+          required: [...attemptRef.required, 'heartbeatMs'],
+          properties: { ...attemptRef.properties, heartbeatMs: { type: 'integer', minimum: 100, maximum: 600_000 } },
+        },
+      },
+    },
+  },
+  agentDraining: { type: 'object', required: ['agentId'], properties: { agentId: name } },
+  taskCancelled: {
+    type: 'object',
+    required: ['attempts'],
+    properties: { attempts: { type: 'array', items: attemptRef } },
+  },
+  messageRefused: {
+    type: 'object',
+    required: ['from', 'reason', 'body'],
+    properties: { from: { type: 'string' }, reason: { type: 'string' }, body: { type: 'string' } },
+  },
+};
+
+/** Problems of an event's data; none when it fits. */
+export const validateMessage = (event: EventName, data: unknown): readonly SchemaProblem[] =>
+  data === undefined
+    ? [{ pointer: '', message: 'there is no data' }]
+    : validateValue(messageSchemas[event], data as Json);

@@ -1,0 +1,126 @@
+import { timestampFromDate } from '@bufbuild/protobuf/wkt';
+import type { JsonObject as ProtoJson } from '@bufbuild/protobuf';
+import type { CommunicationCoordinator } from '../../proto/aats/communication/v1/communication_pb';
+import type { Presence, PresentAgent } from '../../activities/stores/presence';
+import { failure } from '../../workflows/contracts/failures';
+import type { JsonSchema } from '../../workflows/contracts/json';
+import type { AgentRegistration, Transport } from '../../workflows/contracts/messages';
+import { validateMessage } from '../../activities/buses/message-schemas';
+import type { Handlers } from '../runtime/grpc';
+import type { Topology } from './topology';
+
+const duration = (milliseconds: number) => ({
+  seconds: BigInt(Math.floor(milliseconds / 1000)),
+  nanos: (milliseconds % 1000) * 1_000_000,
+});
+
+export interface RegistryOptions {
+  readonly presence: Presence;
+  readonly topology: Topology;
+  readonly heartbeatMs: number;
+  /** A capability's topics may be new: reports on them must be read. */
+  readonly onTopics: () => Promise<void>;
+  readonly onCancel: (attempts: readonly { planId: string; taskId: string; attempt: number }[]) => Promise<void>;
+}
+
+/** Registers an agent, over whichever way it came. */
+export function createRegistration({ presence, topology, onTopics }: RegistryOptions) {
+  return async (registration: AgentRegistration, identity: string): Promise<PresentAgent> => {
+    const problems = validateMessage('agentRegistered', registration);
+    if (problems.length > 0)
+      throw failure('InvalidInput', 'the registration is wrong', {
+        details: problems.map(({ pointer, message }) => ({ pointer, message })),
+      });
+    const agent = await presence.register(registration, identity);
+    for (const { name } of agent.capabilities) await topology.ensure(name, agent.transport);
+    if (agent.transport === 'kafka') await onTopics();
+    return agent;
+  };
+}
+
+export function createCoordinatorHandlers(options: RegistryOptions): Handlers<typeof CommunicationCoordinator> {
+  const { presence, topology, heartbeatMs, onCancel } = options;
+  const register = createRegistration(options);
+  return {
+    async registerAgent(request, { caller }) {
+      const identity = caller.kind === 'person' ? caller.person.name : `${caller.kind}/${caller.name}`;
+      await register(
+        {
+          agentId: request.agentId,
+          transport: request.transport as Transport,
+          capacity: request.capacity,
+          capabilities: request.capabilities.map(({ name, description, input, output }) => ({
+            name,
+            description,
+            ...(input && { input: input as JsonSchema }),
+            ...(output && { output: output as JsonSchema }),
+          })),
+        },
+        identity,
+      );
+      return { heartbeat: duration(heartbeatMs) };
+    },
+    async heartbeat({ agentId, running }) {
+      const attempts = running.flatMap(({ attempt, heartbeat }) =>
+        attempt
+          ? [
+              {
+                planId: attempt.planId,
+                taskId: attempt.taskId,
+                attempt: attempt.attempt,
+                heartbeatMs: Math.max(100, Number(heartbeat?.seconds ?? 0n) * 1000 + (heartbeat?.nanos ?? 0) / 1e6),
+              },
+            ]
+          : [],
+      );
+      const { cancel, drain } = await presence.heartbeat(agentId, attempts);
+      return { cancel: cancel.map((one) => ({ ...one })), drain };
+    },
+    drainAgent: async ({ agentId }) => ({ agent: toProto(await presence.drain(agentId)) }),
+    async listAgents({ capability }) {
+      const agents = (await presence.list()).filter(
+        (agent) => capability === '' || agent.capabilities.some(({ name }) => name === capability),
+      );
+      const known = await presence.knownCapabilities();
+      const served = new Map([...known].filter(([name]) => capability === '' || name === capability));
+      const lengths = await topology.queueLengths(served).catch(() => new Map<string, number>());
+      return {
+        agents: agents.map(toProto),
+        queued: Object.fromEntries([...lengths].map(([name, length]) => [name, BigInt(length)])),
+      };
+    },
+    getAgent: async ({ agentId }) => ({ agent: toProto(await presence.get(agentId)) }),
+    async resolveRoutes({ capabilities }) {
+      const known = await presence.transports(capabilities);
+      // Nobody has offered it yet: Kafka's topic keeps its tasks until somebody does.
+      for (const capability of capabilities) if (!known.has(capability)) await topology.ensure(capability, 'kafka');
+      return {
+        transports: Object.fromEntries(capabilities.map((name) => [name, known.get(name) ?? 'kafka'])),
+        known: [...known.keys()],
+      };
+    },
+    async cancelAttempts({ attempts }) {
+      const refs = attempts.map(({ planId, taskId, attempt }) => ({ planId, taskId, attempt }));
+      await presence.cancel(refs);
+      await onCancel(refs);
+      return {};
+    },
+  };
+}
+
+export const toProto = (agent: PresentAgent) => ({
+  agentId: agent.agentId,
+  transport: agent.transport,
+  capacity: agent.capacity,
+  capabilities: agent.capabilities.map(({ name, description = '', input, output }) => ({
+    name,
+    description,
+    ...(input && { input: input as ProtoJson }),
+    ...(output && { output: output as ProtoJson }),
+  })),
+  state: agent.state,
+  running: agent.running,
+  registeredAt: timestampFromDate(new Date(agent.registeredAt)),
+  lastHeardAt: timestampFromDate(new Date(agent.lastHeardAt)),
+  identity: agent.identity,
+});

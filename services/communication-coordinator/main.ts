@@ -1,0 +1,8 @@
+import { loadConfig } from '../runtime/config';
+import { runProcess } from '../runtime/shutdown';
+import { coordinatorConfig } from './config';
+import { startCoordinator } from './service';
+
+runProcess('communication-coordinator', (lifecycle) =>
+  startCoordinator(loadConfig(coordinatorConfig, process.env), lifecycle),
+);
