@@ -2,30 +2,29 @@ import { createHash } from 'node:crypto';
 import { open } from 'node:fs/promises';
 import { setTimeout as wait } from 'node:timers/promises';
 import type { MessageInitShape } from '@bufbuild/protobuf';
-import type { Artifacts, PutArtifactRequestSchema } from '../../proto/aats/data/v1/data_pb';
-import { ServiceFailure } from '../../services/runtime/failure-status';
-import type { GrpcClient } from '../../services/runtime/grpc-client';
-import type { ArtifactReference } from '../../workflows/contracts/json';
-import { failure } from '../../workflows/contracts/failures';
+import type { Artifacts, PutArtifactRequestSchema } from '../proto/aats/data/v1/data_pb';
+import { ServiceFailure } from '../services/runtime/failure-status';
+import type { GrpcClient } from '../services/runtime/grpc-client';
+import type { ArtifactReference } from '../workflows/contracts/json';
+import { failure } from '../workflows/contracts/failures';
 
 /** Documents in the artifact store, for a process that holds no store's password. */
-export interface AgentArtifacts {
+export interface ArtifactClient {
   /** Keeps a document; one that is there already is not sent again, and a broken upload goes on where it stopped. */
   put(
     document: { readonly name: string; readonly mediaType: string; readonly bytes: Buffer },
-    signal?: AbortSignal,
+    signal: AbortSignal,
   ): Promise<ArtifactReference>;
   /** Writes a document to a file; a broken download goes on where it stopped, and the digest is checked here too. */
-  fetch(reference: ArtifactReference, file: string, signal?: AbortSignal): Promise<void>;
+  fetch(reference: ArtifactReference, file: string, signal: AbortSignal): Promise<void>;
 }
 
 const messageBytes = 512 * 1024;
 const tries = 6;
-const untold = new AbortController().signal;
 
-export function createAgentArtifacts(client: GrpcClient<typeof Artifacts>): AgentArtifacts {
+export function createArtifactClient(client: GrpcClient<typeof Artifacts>): ArtifactClient {
   return {
-    put: async ({ name, mediaType, bytes }, signal = untold) => {
+    put: async ({ name, mediaType, bytes }, signal) => {
       const artifact = `sha256:${createHash('sha256').update(bytes).digest('hex')}`;
       await persist(signal, async () => {
         const { received, complete } = await client.getUpload({ artifact }, { signal });
@@ -35,7 +34,7 @@ export function createAgentArtifacts(client: GrpcClient<typeof Artifacts>): Agen
       });
       return { artifact, name, mediaType, size: bytes.length };
     },
-    fetch: async ({ artifact }, file, signal = untold) => {
+    fetch: async ({ artifact }, file, signal) => {
       const target = await open(file, 'w');
       try {
         const hash = createHash('sha256');
