@@ -144,9 +144,6 @@ export const postgres: Server = {
           `${rowCount === 0 ? 'create' : 'alter'} role ${role} login password ${client.escapeLiteral(password)}`,
         );
       }
-      // FerretDB keeps a document in one large value beside an index on its id. The planner does not count what reading
-      // such values costs, so on a small table it would read all of them for each look-up (measured: 57 ms, not 0.05).
-      await client.query('alter role ferretdb set enable_seqscan = off');
       for (const { name, owner } of databases) {
         const { rowCount } = await client.query('select from pg_database where datname = $1', [name]);
         if (rowCount === 0)

@@ -66,9 +66,19 @@ interface UploadDocument {
   readonly startedAt: Date;
 }
 interface ChunkDocument {
-  /** `<upload>/<n>`: unique, and a look-up by id is what every server of the protocol does by index. */
+  /** `<upload>/<n>`: unique, and chunks are only ever asked for by id. */
   readonly _id: string;
   readonly bytes: Binary;
+}
+
+/**
+ * Chunks lie spread over 256 collections. FerretDB looks an id up by reading the whole table, large values and all
+ * (0.3 ms for each chunk that is there, whatever the settings of its PostgreSQL): so a look-up reads a 256th of them.
+ * MongoDB finds ids by index and does not mind.
+ */
+export function chunkCollection(upload: string, n: number): string {
+  const bucket = (Number.parseInt(upload.slice(0, 2), 16) + n) % 256;
+  return `artifact_chunks_${bucket.toString(16).padStart(2, '0')}`;
 }
 
 const digestPattern = /^sha256:[0-9a-f]{64}$/;
@@ -82,7 +92,7 @@ const isDuplicate = (error: unknown): boolean => error instanceof MongoServerErr
 export function createArtifactStore(db: Db, { now = () => new Date() } = {}): ArtifactStore {
   const artifacts: Collection<ArtifactDocument> = db.collection('artifacts');
   const uploads: Collection<UploadDocument> = db.collection('artifact_uploads');
-  const chunks: Collection<ChunkDocument> = db.collection('artifact_chunks');
+  const chunksAt = (upload: string, n: number): Collection<ChunkDocument> => db.collection(chunkCollection(upload, n));
 
   const find = async (artifact: string): Promise<ArtifactDocument> => {
     const found = await artifacts.findOne({ _id: artifact });
@@ -97,7 +107,7 @@ export function createArtifactStore(db: Db, { now = () => new Date() } = {}): Ar
     let [low, high] = [0, Math.ceil(size / chunkBytes)];
     while (low < high) {
       const middle = (low + high) >>> 1;
-      const there = await chunks.findOne({ _id: `${_id}/${middle}` }, { projection: { _id: 1 } });
+      const there = await chunksAt(_id, middle).findOne({ _id: `${_id}/${middle}` }, { projection: { _id: 1 } });
       if (there) low = middle + 1;
       else high = middle;
     }
@@ -106,7 +116,7 @@ export function createArtifactStore(db: Db, { now = () => new Date() } = {}): Ar
 
   async function* read(upload: string, size: number): AsyncGenerator<Buffer, void, undefined> {
     const fetch = (n: number): Promise<ChunkDocument | null> =>
-      n * chunkBytes < size ? chunks.findOne({ _id: `${upload}/${n}` }) : Promise.resolve(null);
+      n * chunkBytes < size ? chunksAt(upload, n).findOne({ _id: `${upload}/${n}` }) : Promise.resolve(null);
     let next = fetch(0);
     for (let n = 0; n * chunkBytes < size; n++) {
       const chunk = await next;
@@ -124,7 +134,7 @@ export function createArtifactStore(db: Db, { now = () => new Date() } = {}): Ar
   };
   /** Chunks before the upload's own document, so that an interrupted removal is found again. */
   const forget = async ({ _id, size }: UploadDocument): Promise<void> => {
-    for (let n = 0; n * chunkBytes < size; n++) await chunks.deleteOne({ _id: `${_id}/${n}` });
+    for (let n = 0; n * chunkBytes < size; n++) await chunksAt(_id, n).deleteOne({ _id: `${_id}/${n}` });
     await uploads.deleteOne({ _id });
   };
 
@@ -154,13 +164,15 @@ export function createArtifactStore(db: Db, { now = () => new Date() } = {}): Ar
       let readBack = offset > 0;
       let position = offset;
       for await (const bytes of inChunks(content, header.size - offset)) {
-        const _id = `${upload._id}/${position / chunkBytes}`;
+        const n = position / chunkBytes;
         hash.update(bytes);
-        await chunks.insertOne({ _id, bytes: new Binary(bytes) }).catch((error: unknown) => {
-          if (!isDuplicate(error)) throw error;
-          // The same upload was resumed twice at once: what counts is what is stored.
-          readBack = true;
-        });
+        await chunksAt(upload._id, n)
+          .insertOne({ _id: `${upload._id}/${n}`, bytes: new Binary(bytes) })
+          .catch((error: unknown) => {
+            if (!isDuplicate(error)) throw error;
+            // The same upload was resumed twice at once: what counts is what is stored.
+            readBack = true;
+          });
         position += bytes.length;
       }
       if (position < header.size) {

@@ -2,7 +2,12 @@ import { createHash, randomBytes } from 'node:crypto';
 import { Readable } from 'node:stream';
 import { Binary } from 'mongodb';
 import { getBytes, putBytes } from '../../activities/stores/artifact-bytes';
-import { chunkBytes, createArtifactStore, type ArtifactHeader } from '../../activities/stores/artifact-store';
+import {
+  chunkBytes,
+  chunkCollection,
+  createArtifactStore,
+  type ArtifactHeader,
+} from '../../activities/stores/artifact-store';
 import { openTestDatabase } from '../support/mongo';
 
 const digest = (bytes: Uint8Array): string => `sha256:${createHash('sha256').update(bytes).digest('hex')}`;
@@ -32,7 +37,13 @@ describe('artifact store', () => {
   let store: ReturnType<typeof createArtifactStore>;
   let clock = new Date('2026-01-02T00:00:00Z');
   const read = (artifact: string): Promise<Buffer> => getBytes(store, artifact, 1 << 28);
-  const documents = (collection: string): Promise<number> => database.db.collection(collection).countDocuments();
+  const documents = async (prefix: string): Promise<number> => {
+    const collections = await database.db.listCollections().toArray();
+    const counts = collections
+      .filter(({ name }) => name.startsWith(prefix))
+      .map(({ name }) => database.db.collection(name).countDocuments());
+    return (await Promise.all(counts)).reduce((sum, count) => sum + count, 0);
+  };
 
   beforeAll(async () => {
     database = await openTestDatabase();
@@ -158,7 +169,7 @@ describe('artifact store', () => {
       .collection<{ _id: string; upload: string }>('artifacts')
       .findOne({ _id: digest(bytes) });
     await database.db
-      .collection<{ _id: string }>('artifact_chunks')
+      .collection<{ _id: string }>(chunkCollection(kept?.upload ?? '', 0))
       .updateOne({ _id: `${kept?.upload ?? ''}/0` }, { $set: { bytes: new Binary(randomBytes(chunkBytes)) } });
     let given = 0;
     const reading = (async () => {
