@@ -10,13 +10,13 @@ const name = (index: number): string => `redis-${index + 1}`;
 const port = (ctx: StackContext, index: number): number => ctx.port('redis') + index;
 
 /** What each identity may touch: key patterns and commands (Redis ACL). */
+const whatClientsAsk = '+@connection +info +ping +cluster|slots +cluster|shards +cluster|nodes +cluster|info';
+const data = '+@read +@write +@transaction +@scripting -@dangerous';
 const users: Readonly<Record<string, string>> = {
   admin: '~* &* +@all',
-  'communication-coordinator':
-    '~presence:* ~leases:* ~lease:* ~capability:* ~cancel:* &* +@read +@write +@connection +@transaction +@scripting +@pubsub +cluster|slots +cluster|shards +cluster|nodes +info +ping -@dangerous +info +cluster|slots +cluster|shards +cluster|nodes',
-  hitl: '~signin:* ~session:* ~refresh:* ~limit:* &* +@read +@write +@connection +@transaction +@scripting +cluster|slots +cluster|shards +cluster|nodes +info +ping -@dangerous +info +cluster|slots +cluster|shards +cluster|nodes',
-  'database-controller':
-    'resetkeys +ping +info +cluster|slots +cluster|shards +cluster|nodes +cluster|info +@connection -@dangerous +info +cluster|slots +cluster|shards +cluster|nodes +cluster|info',
+  'communication-coordinator': `~presence:* ~leases:* ~capability:* ~cancel:* ${data} ${whatClientsAsk}`,
+  hitl: `~signin:* ~session:* ~refresh:* ~limit:* ${data} ${whatClientsAsk}`,
+  'database-controller': `resetkeys ${whatClientsAsk}`,
 };
 
 /** A client of the whole cluster for provisioning and readiness; closed by the caller. */
