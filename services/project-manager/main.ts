@@ -1,0 +1,6 @@
+import { loadConfig } from '../runtime/config';
+import { runProcess } from '../runtime/shutdown';
+import { projectManagerConfig } from './config';
+import { startProjectManager } from './service';
+
+runProcess('project-manager', (lifecycle) => startProjectManager(loadConfig(projectManagerConfig, process.env), lifecycle));

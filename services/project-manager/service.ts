@@ -1,0 +1,73 @@
+import { createKafka } from '../../activities/buses/kafka';
+import { readDirectory } from '../../activities/stores/people-store';
+import { createPlanStore } from '../../activities/stores/plan-store';
+import { createPostgres } from '../../activities/stores/postgres';
+import { CommunicationCoordinator } from '../../proto/aats/communication/v1/communication_pb';
+import { Approvals, ProjectManager } from '../../proto/aats/project/v1/project_pb';
+import { implement, startGrpcServer } from '../runtime/grpc';
+import { createGrpcClient } from '../runtime/grpc-client';
+import { createHealth } from '../runtime/health';
+import { createRestApp, startHttpsServer } from '../runtime/http';
+import { createIdentities } from '../runtime/identity';
+import { createMetrics } from '../runtime/metrics';
+import { openApiOf } from '../runtime/openapi';
+import { addOperations } from '../runtime/rest';
+import type { Lifecycle } from '../runtime/shutdown';
+import { connectTemporal } from '../runtime/temporal';
+import { clientCredentials, readTls } from '../runtime/tls';
+import { createApprovalsHandlers } from './approvals-handlers';
+import type { ProjectManagerConfig } from './config';
+import { createProjectManagerHandlers } from './handlers';
+import { operations } from './operations';
+import { startPlanFeed } from './plan-feed';
+import type { Surroundings } from './plan-intake';
+import { createPlans } from './plans';
+
+const graceSeconds = 10;
+
+/** Starts the facade of plans and approvals. */
+export async function startProjectManager(config: ProjectManagerConfig, lifecycle: Lifecycle): Promise<void> {
+  const { logger } = lifecycle;
+  const tls = readTls(config);
+  const temporal = await connectTemporal(config);
+  lifecycle.onStop('Temporal', () => temporal.connection.close());
+  const pool = createPostgres(config);
+  lifecycle.onStop('PostgreSQL', () => pool.end());
+  const kafka = createKafka(config, 'project-manager', (message, details) => { logger.warn(details, message); });
+  const feed = await startPlanFeed(kafka, logger);
+  lifecycle.onStop('plan changes', () => feed.close());
+  const admin = kafka.admin();
+  await admin.connect();
+  lifecycle.onStop('Kafka', () => admin.disconnect());
+  const coordinator = createGrpcClient(CommunicationCoordinator, { address: config.AATS_COORDINATOR_ADDRESS, credentials: clientCredentials(tls) });
+  lifecycle.onStop('coordinator', async () => Promise.resolve(coordinator.close()));
+
+  const definitions = createPlanStore(pool);
+  const plans = createPlans(temporal);
+  // What cannot be asked now costs a warning, not the validation.
+  const surroundings = async (): Promise<Surroundings> => {
+    const [agents, directory] = await Promise.all([coordinator.listAgents({}, { timeoutMs: 1500 }).catch(() => undefined), readDirectory(pool).catch(() => undefined)]);
+    return { ...(agents && { capabilities: [...new Set(agents.agents.flatMap(({ capabilities }) => capabilities.map(({ name }) => name)))] }), ...(directory && { directory }) };
+  };
+  const handlers = createProjectManagerHandlers({ plans, feed, definitions, surroundings });
+  const approvals = createApprovalsHandlers(temporal);
+
+  const identities = createIdentities({ jwksUrl: config.AATS_JWKS_URL, ca: tls.ca });
+  const metrics = createMetrics('project-manager');
+  const health = createHealth({ temporal: () => temporal.workflowService.getSystemInfo({}), postgresql: () => definitions.ping(), kafka: () => admin.listTopics() });
+  const grpc = await startGrpcServer({
+    tls,
+    port: config.AATS_GRPC_PORT,
+    requireClientCertificate: false,
+    identities,
+    logger,
+    observe: (method, code, seconds) => { metrics.observe(method, code, seconds); },
+    services: [implement(ProjectManager, handlers), implement(Approvals, approvals)],
+  });
+  lifecycle.onStop('gRPC', () => grpc.drain(graceSeconds));
+  const { app, router } = createRestApp({ identities, logger, health, metrics, openapi: openApiOf('AATS project manager', operations) });
+  addOperations(router, identities, ProjectManager, handlers, operations);
+  addOperations(router, identities, Approvals, approvals, operations);
+  const https = await startHttpsServer({ tls, port: config.AATS_REST_PORT, app });
+  lifecycle.onStop('REST', () => https.close(graceSeconds));
+}
