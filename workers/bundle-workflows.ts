@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { bundleWorkflowCode } from '@temporalio/worker';
 
 /**
@@ -12,7 +12,9 @@ export async function workflowBundle(): Promise<{ readonly codePath: string }> {
   const hash = createHash('sha256');
   for (const file of readdirSync(workflows, { recursive: true, encoding: 'utf8' }).sort())
     if (/\.(js|ts)$/.test(file)) hash.update(file).update(readFileSync(join(workflows, file)));
-  const dir = join(workflows, '.bundle');
+  // Beside the compiled code, also when a test runs the sources.
+  const root = join(__dirname, '..');
+  const dir = join(basename(root) === 'dist' ? root : join(root, 'dist'), 'workflow-bundle');
   const codePath = join(dir, `${hash.digest('hex').slice(0, 16)}.js`);
   if (!existsSync(codePath)) {
     const { code } = await bundleWorkflowCode({

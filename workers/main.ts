@@ -49,7 +49,10 @@ async function startBusWorker(lifecycle: Lifecycle): Promise<void> {
     address: config.AATS_COORDINATOR_ADDRESS,
     credentials: clientCredentials(readTls(config)),
   });
-  lifecycle.onStop('coordinator', async () => Promise.resolve(coordinator.close()));
+  lifecycle.onStop('coordinator', async () => {
+    coordinator.close();
+    return Promise.resolve();
+  });
   const routes = createRoutes(coordinator);
   const activities = createBusActivities({
     publisher: createTaskPublisher({

@@ -1,0 +1,163 @@
+import { randomUUID } from 'node:crypto';
+import { TestWorkflowEnvironment } from '@temporalio/testing';
+import { DefaultLogger, Runtime, Worker, type WorkerOptions } from '@temporalio/worker';
+import type { WorkflowHandleWithFirstExecutionRunId } from '@temporalio/client';
+import {
+  type BusActivities,
+  createBusActivities,
+  createDataActivities,
+  type Publication,
+  type Publisher,
+} from '../../activities/plan';
+import { createStackContext } from '../../stack/context';
+import { timeSkippingServer } from '../../stack/time-skipping';
+import { workflowBundle } from '../../workers/bundle-workflows';
+import type { Json } from '../../workflows/contracts/json';
+import type { TaskDispatch, TaskReport } from '../../workflows/contracts/messages';
+import { planWorkflowId, type PlanStart, searchAttributes, tasksReported } from '../../workflows/contracts/plan';
+import type { PlanDefinition } from '../../workflows/contracts/plan-definition';
+import { taskQueues } from '../../workflows/contracts/task-queues';
+import type { planWorkflow } from '../../workflows/plan';
+
+// Temporal's own lines would hide the tests'.
+Runtime.install({ logger: new DefaultLogger('ERROR') });
+
+/** Temporal whose time skips ahead while nothing happens; global to a test file, so its tests run in sequence. */
+export async function timeSkippingEnvironment(): Promise<TestWorkflowEnvironment> {
+  const path = await timeSkippingServer(await createStackContext());
+  const env = await TestWorkflowEnvironment.createTimeSkipping({
+    server: { executable: { type: 'existing-path', path } },
+  });
+  await env.connection.operatorService.addSearchAttributes({
+    namespace: env.namespace,
+    searchAttributes: Object.fromEntries(
+      Object.values(searchAttributes).map((name) => [
+        name,
+        name === searchAttributes.waitingForPerson ? 5 : name === searchAttributes.waitingFor ? 7 : 2,
+      ]),
+    ),
+  });
+  return env;
+}
+
+/** What an agent makes of one attempt; nothing when it stays silent. */
+export type Echo = (dispatch: TaskDispatch) => TaskReport | readonly TaskReport[] | undefined;
+
+export const succeeded = ({ planId, taskId, attempt }: TaskDispatch, output: Json = {}): TaskReport => ({
+  planId,
+  taskId,
+  attempt,
+  agent: 'echo-1',
+  at: new Date().toISOString(),
+  kind: 'succeeded',
+  output,
+});
+export const started = ({ planId, taskId, attempt, heartbeatMs }: TaskDispatch): TaskReport => ({
+  planId,
+  taskId,
+  attempt,
+  agent: 'echo-1',
+  at: new Date().toISOString(),
+  kind: 'started',
+  heartbeatMs,
+});
+export const failed = (
+  { planId, taskId, attempt }: TaskDispatch,
+  type = 'Broken',
+  options: { readonly retryable?: boolean } = {},
+): TaskReport => ({
+  planId,
+  taskId,
+  attempt,
+  agent: 'echo-1',
+  at: new Date().toISOString(),
+  kind: 'failed',
+  failure: { type, message: 'it broke' },
+  retryable: options.retryable ?? true,
+});
+
+/**
+ * A worker of every queue in this process, with an agent that answers at once through the same signal as the
+ * coordinator's. `publications` is everything that plans said.
+ */
+export async function startPlanWorker(
+  env: TestWorkflowEnvironment,
+  echo: Echo,
+  options: { readonly publisher?: Publisher; readonly worker?: Partial<WorkerOptions> } = {},
+) {
+  const publications: Publication[] = [];
+  const parts = new Map<string, string>();
+  const publish: Publisher = {
+    async publish(publication) {
+      await options.publisher?.publish(publication);
+      publications.push(publication);
+      const reports = publication.tasks.flatMap((task) => echo(task) ?? []);
+      // As the coordinator does: 500 reports and 256 KiB a signal, after the dispatch was acknowledged.
+      setImmediate(() => void deliver(publication.planId, reports));
+    },
+  };
+  const deliver = async (planId: string, reports: readonly TaskReport[]): Promise<void> => {
+    for (let at = 0, bytes = 0, from = 0; at < reports.length;) {
+      bytes += JSON.stringify(reports[at]).length;
+      at += 1;
+      if (at < reports.length && at - from < 500 && bytes < 200 * 1024) continue;
+      await env.client.workflow.getHandle(planWorkflowId(planId)).signal(tasksReported, reports.slice(from, at));
+      from = at;
+      bytes = 0;
+    }
+  };
+  const bus = createBusActivities({ publisher: publish });
+  const data = createDataActivities({
+    snapshots: {
+      put: (content, name) => {
+        const id = `${name}-${parts.size}-${randomUUID()}`;
+        parts.set(id, content);
+        return Promise.resolve(id);
+      },
+      get: (id) => Promise.resolve(parts.get(id) ?? ''),
+    },
+  });
+  const bundle = await workflowBundle();
+  const create = (taskQueue: string, activities: object, more: Partial<WorkerOptions> = {}): Promise<Worker> =>
+    Worker.create({ connection: env.nativeConnection, namespace: env.namespace, taskQueue, activities, ...more });
+  const workers = await Promise.all([
+    create(taskQueues.plans, bus, { workflowBundle: bundle, maxCachedWorkflows: 100, ...options.worker }),
+    create(taskQueues.bus, bus),
+    create(taskQueues.data, data),
+  ]);
+  const running = workers.map((worker) => worker.run());
+  return {
+    publications,
+    parts,
+    deliver,
+    async close(): Promise<void> {
+      for (const worker of workers) worker.shutdown();
+      await Promise.all(running);
+    },
+  };
+}
+export type PlanWorker = Awaited<ReturnType<typeof startPlanWorker>>;
+export type { BusActivities };
+
+/** Starts a plan as the project manager does. */
+export function startPlan(
+  env: TestWorkflowEnvironment,
+  definition: PlanDefinition,
+  options: { readonly planId?: string; readonly inputs?: PlanStart['inputs']; readonly owner?: string } = {},
+): Promise<WorkflowHandleWithFirstExecutionRunId<typeof planWorkflow>> {
+  const planId = options.planId ?? `p-${randomUUID()}`;
+  return env.client.workflow.start<typeof planWorkflow>('planWorkflow', {
+    taskQueue: taskQueues.plans,
+    workflowId: planWorkflowId(planId),
+    args: [
+      {
+        planId,
+        plan: definition,
+        inputs: options.inputs ?? {},
+        owner: options.owner ?? 'jonas',
+        startedAt: new Date().toISOString(),
+        contentDigest: 'sha256:0',
+      },
+    ],
+  });
+}
