@@ -1,0 +1,179 @@
+import {
+  isMap,
+  isScalar,
+  isSeq,
+  LineCounter,
+  type Node,
+  parseAllDocuments,
+  type Document,
+  type ParsedNode,
+  type Scalar,
+  visit,
+} from 'yaml';
+import type { Json } from '../../workflows/contracts/json';
+import { escapePointer, type Problem } from '../../workflows/plan-problems';
+
+export interface ParsedSource {
+  /** Undefined when the text is no document at all. */
+  readonly value: Json | undefined;
+  readonly problems: readonly Problem[];
+  /** Line of a place; of something missing, the nearest that holds it. */
+  lineOf(pointer: string): number;
+  /** A scalar as its author spelled it. */
+  sourceOf(pointer: string): string | undefined;
+}
+
+const maxAliases = 100;
+
+/** Reads YAML 1.2 (core schema, one document, no tags, no merge keys) or JSON, which is a part of it. */
+export function readPlanSource(text: string): ParsedSource {
+  const lines = new LineCounter();
+  const documents = parseAllDocuments(text, {
+    lineCounter: lines,
+    version: '1.2',
+    schema: 'core',
+    merge: false,
+    uniqueKeys: false,
+    intAsBigInt: true,
+    prettyErrors: true,
+    logLevel: 'silent',
+  });
+  const list: Document.Parsed[] = Array.isArray(documents) ? documents : [];
+  const problems: Problem[] = [];
+  const lineAt = (offset: number): number => lines.linePos(offset).line;
+  const error = (code: Problem['code'], pointer: string, line: number, message: string): void =>
+    void problems.push({ severity: 'error', code, pointer, line, message });
+  const [document] = list;
+  if (!document || document.contents === null) {
+    error('SYNTAX', '', 1, 'The text is empty; a plan is a map with name and tasks.');
+    return { value: undefined, problems, lineOf: () => 1, sourceOf: () => undefined };
+  }
+  if (list.length > 1)
+    error('SYNTAX', '', lineAt(list[1]?.range[0] ?? 0), 'There is more than one document; a file holds one plan.');
+  // A tag that is not known is only a warning to the parser; here every one is an error.
+  for (const { message, pos } of [...document.errors, ...document.warnings])
+    error('SYNTAX', '', lineAt(pos[0]), sentence(message));
+  const nodes = new Map<string, ParsedNode>();
+  index(document.contents, '', nodes, (pointer, key, offset) => {
+    error('DUPLICATE_KEY', pointer, lineAt(offset), `The key "${key}" stands twice in this map; keep one.`);
+  });
+  let aliases = 0;
+  visit(document, {
+    Alias: () => {
+      aliases += 1;
+    },
+  });
+  if (aliases > maxAliases) error('TOO_LARGE', '', 1, `There are ${aliases} aliases, more than ${maxAliases}.`);
+  const lineOf = (pointer: string): number => {
+    for (let at = pointer; ; at = at.slice(0, Math.max(0, at.lastIndexOf('/')))) {
+      const node = nodes.get(at);
+      if (node) return lineAt(node.range[0]);
+      if (at === '') return 1;
+    }
+  };
+  const keyLines = keyOffsets(document.contents);
+  const hasSyntax = problems.some(({ code }) => code === 'SYNTAX' || code === 'TOO_LARGE');
+  for (const [pointer, node] of nodes)
+    if (isScalar(node)) checkScalar(node as Scalar.Parsed, pointer, lineAt, problems);
+  return {
+    value: hasSyntax ? undefined : (plain(document.toJS({ maxAliasCount: maxAliases })) as Json),
+    problems,
+    lineOf: (pointer) => {
+      const key = keyLines.get(pointer);
+      return key === undefined ? lineOf(pointer) : lineAt(key);
+    },
+    sourceOf: (pointer) => {
+      const node = nodes.get(pointer);
+      return node && isScalar(node) ? (node as Scalar.Parsed).source : undefined;
+    },
+  };
+}
+
+/** Bigints are how whole numbers come; those that fit become numbers, others stand as they can. */
+function plain(value: unknown): unknown {
+  if (typeof value === 'bigint') return Number(value);
+  if (Array.isArray(value)) return value.map(plain);
+  if (typeof value === 'object' && value !== null)
+    return Object.fromEntries(Object.entries(value).map(([key, one]) => [key, plain(one)]));
+  return value;
+}
+
+function index(
+  node: ParsedNode | null,
+  pointer: string,
+  nodes: Map<string, ParsedNode>,
+  duplicate: (pointer: string, key: string, offset: number) => void,
+): void {
+  if (!node) return;
+  nodes.set(pointer, node);
+  if (isMap(node)) {
+    const seen = new Set<string>();
+    for (const { key, value } of node.items) {
+      const name = isScalar(key) ? String(key.value) : String(key);
+      const inside = `${pointer}/${escapePointer(name)}`;
+      if (seen.has(name)) duplicate(inside, name, (key as Node).range?.[0] ?? 0);
+      seen.add(name);
+      index(value as ParsedNode | null, inside, nodes, duplicate);
+    }
+  } else if (isSeq(node))
+    node.items.forEach((one, at) => {
+      index(one as ParsedNode, `${pointer}/${at}`, nodes, duplicate);
+    });
+}
+
+/** Where the keys stand: the line of a field is that of its name. */
+function keyOffsets(
+  node: ParsedNode | null,
+  pointer = '',
+  found = new Map<string, number>(),
+): ReadonlyMap<string, number> {
+  if (node && isMap(node)) {
+    for (const { key, value } of node.items) {
+      const inside = `${pointer}/${escapePointer(isScalar(key) ? String(key.value) : String(key))}`;
+      found.set(inside, (key as Node).range?.[0] ?? 0);
+      keyOffsets(value as ParsedNode | null, inside, found);
+    }
+  } else if (node && isSeq(node))
+    node.items.forEach((one, at) => void keyOffsets(one as ParsedNode, `${pointer}/${at}`, found));
+  return found;
+}
+
+const ambiguous = /^(?:y|yes|n|no|on|off|[0-9]{1,2}:[0-9]{2}|0[0-9]+)$/i;
+
+function checkScalar(
+  node: Scalar.Parsed,
+  pointer: string,
+  lineAt: (offset: number) => number,
+  problems: Problem[],
+): void {
+  const { value, source = '', type } = node;
+  const line = lineAt(node.range[0]);
+  const isExact =
+    typeof value === 'bigint'
+      ? value <= BigInt(Number.MAX_SAFE_INTEGER) && value >= BigInt(Number.MIN_SAFE_INTEGER)
+      : typeof value !== 'number' || Number.isFinite(value);
+  if (!isExact)
+    problems.push({
+      severity: 'error',
+      code: 'BAD_VALUE',
+      pointer,
+      line,
+      message: `The number ${source} cannot be held exactly; put it in quotes if it is a text.`,
+    });
+  else if (type === 'PLAIN' && ambiguous.test(source) && source !== '0')
+    problems.push({
+      severity: 'warning',
+      code: 'AMBIGUOUS_SCALAR',
+      pointer,
+      line,
+      message: `${source} is read differently by other tools; put it in quotes if it is a text.`,
+    });
+}
+
+const sentence = (message: string): string => {
+  const first = (message.split('\n')[0] ?? '').replace(/ at line \d+, column \d+:?$/, '');
+  const hint = /nested mappings|compact mappings|implicit map key|flow/i.test(first)
+    ? ' A text with ": ", " #" or brackets needs quotes.'
+    : '';
+  return `${first}.${hint}`.replace('..', '.');
+};

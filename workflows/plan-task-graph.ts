@@ -1,0 +1,226 @@
+import type { Json, JsonObject } from './contracts/json';
+import { soleExpression } from './expression-text';
+import { checkSource } from './plan-expression-check';
+import { memberType } from './plan-member-type';
+import { didYouMean, type ProblemList } from './plan-problems';
+import { dyn, type PlanType, typeOfSchema } from './plan-types';
+import { isArray, isObject } from './plan-values';
+
+/** The tasks of one list with their edges: what waits for what, and what an expression may know of a task. */
+export interface TaskGraph {
+  /** Type of `tasks.<other>` for expressions of a task; of the result when `from` is undefined. */
+  typeFor(
+    from: string | undefined,
+    other: string,
+  ): PlanType | { readonly problem: 'UNKNOWN_TASK' | 'MISSING_NEED'; readonly message: string };
+  /** Type of the elements of a list that an expression gives. */
+  elementType(text: string, base: Readonly<Record<string, PlanType>>, from: string | undefined): PlanType;
+}
+
+interface Node {
+  readonly task: JsonObject;
+  readonly needs: readonly string[];
+  readonly after: readonly string[];
+}
+const strings = (value: Json | undefined): readonly string[] =>
+  isArray(value) ? value.filter((one): one is string => typeof one === 'string') : [];
+
+export function createTaskGraph(list: readonly Json[], pointer: string, problems: ProblemList): TaskGraph {
+  const nodes = new Map<string, Node>();
+  const places = new Map<string, number>();
+  list.forEach((task, index) => {
+    if (!isObject(task) || typeof task['id'] !== 'string') return;
+    const id = task['id'];
+    const first = places.get(id);
+    if (first !== undefined) {
+      problems.error(
+        'DUPLICATE_ID',
+        `${pointer}/${index}/id`,
+        `The id "${id}" is already used by task ${first + 1} (line {{line:${pointer}/${first}}}); rename one.`,
+      );
+      return;
+    }
+    places.set(id, index);
+    nodes.set(id, { task, needs: strings(task['needs']), after: strings(task['after']) });
+  });
+  checkEdges(list, pointer, nodes, problems);
+  findCycles(nodes, places, pointer, problems);
+
+  // Reached through needs alone: it has succeeded; through any after: it may have ended in any way.
+  const reach = new Map<string, { readonly sure: ReadonlySet<string>; readonly all: ReadonlySet<string> }>();
+  const reachOf = (
+    id: string,
+    path: ReadonlySet<string> = new Set(),
+  ): { readonly sure: ReadonlySet<string>; readonly all: ReadonlySet<string> } => {
+    const known = reach.get(id);
+    if (known) return known;
+    const node = nodes.get(id);
+    if (!node || path.has(id)) return { sure: new Set(), all: new Set() };
+    const inner = new Set([...path, id]);
+    const [sure, all] = [new Set<string>(), new Set<string>()];
+    for (const need of node.needs) {
+      const of = reachOf(need, inner);
+      for (const one of [need, ...of.sure]) sure.add(one);
+      for (const one of [need, ...of.all]) all.add(one);
+    }
+    for (const before of node.after) for (const one of [before, ...reachOf(before, inner).all]) all.add(one);
+    const result = { sure, all };
+    reach.set(id, result);
+    return result;
+  };
+
+  const graph: TaskGraph = {
+    typeFor(from, other) {
+      const node = nodes.get(other);
+      if (!node) {
+        const suggestion = didYouMean(other.replace(/-/g, ''), nodes.keys());
+        const known = [...nodes.keys()];
+        return {
+          problem: 'UNKNOWN_TASK',
+          message: `There is no task "${other}"; ${suggestion === '' ? `the tasks are ${known.slice(0, 12).join(', ')}${known.length > 12 ? ' …' : ''}.` : suggestion}`,
+        };
+      }
+      if (from === undefined) return taskType(node.task, false);
+      if (from === other)
+        return {
+          problem: 'MISSING_NEED',
+          message: `The task "${other}" refers to itself; its own result is known only as output, in repeat.until, compensation and an approval with at: after.`,
+        };
+      const { sure, all } = reachOf(from);
+      if (!all.has(other))
+        return {
+          problem: 'MISSING_NEED',
+          message: `tasks.${other} is used, but "${from}" does not wait for it; add "${other}" to needs.`,
+        };
+      return taskType(node.task, sure.has(other));
+    },
+    elementType(text, base, from) {
+      const source = soleExpression(text);
+      if (source === undefined) return dyn;
+      const silent: ProblemList = {
+        error: () => undefined,
+        warning: () => undefined,
+        all: () => [],
+        touches: () => false,
+      };
+      const scope = { variables: base, task: (id: string) => graph.typeFor(from, id) };
+      if (checkSource(source, '', scope, silent) === undefined) return dyn;
+      const type = memberType(source, { ...base }, (id) => {
+        const found = graph.typeFor(from, id);
+        return 'problem' in found ? dyn : found;
+      });
+      return type.is === 'list' ? type.of : dyn;
+    },
+  };
+  return graph;
+}
+
+function checkEdges(
+  list: readonly Json[],
+  pointer: string,
+  nodes: ReadonlyMap<string, Node>,
+  problems: ProblemList,
+): void {
+  list.forEach((task, index) => {
+    if (!isObject(task)) return;
+    const needs = strings(task['needs']);
+    for (const field of ['needs', 'after'] as const) {
+      strings(task[field]).forEach((other, at) => {
+        const place = `${pointer}/${index}/${field}/${at}`;
+        if (!nodes.has(other)) {
+          const suggestion = didYouMean(other.replace(/-/g, ''), nodes.keys());
+          problems.error(
+            'UNKNOWN_TASK',
+            place,
+            `There is no task "${other}"; ${suggestion === '' ? `the tasks are ${[...nodes.keys()].slice(0, 12).join(', ')}.` : suggestion}`,
+          );
+        } else if (field === 'after' && needs.includes(other))
+          problems.error(
+            'CONFLICT',
+            place,
+            `"${other}" is in needs as well; needs already waits for it, remove it here.`,
+          );
+      });
+    }
+  });
+}
+
+function findCycles(
+  nodes: ReadonlyMap<string, Node>,
+  places: ReadonlyMap<string, number>,
+  pointer: string,
+  problems: ProblemList,
+): void {
+  const state = new Map<string, 'open' | 'done'>();
+  for (const start of nodes.keys()) {
+    if (state.has(start)) continue;
+    const path: string[] = [];
+    const stack: { readonly id: string; readonly edges: Iterator<string> }[] = [];
+    const enter = (id: string): void => {
+      const node = nodes.get(id);
+      state.set(id, 'open');
+      path.push(id);
+      stack.push({ id, edges: [...(node?.needs ?? []), ...(node?.after ?? [])][Symbol.iterator]() });
+    };
+    enter(start);
+    while (stack.length > 0) {
+      const top = stack.at(-1);
+      const next = top?.edges.next();
+      if (!top || !next || next.done === true) {
+        state.set(top?.id ?? '', 'done');
+        path.pop();
+        stack.pop();
+        continue;
+      }
+      const id = next.value;
+      if (!nodes.has(id) || state.get(id) === 'done') continue;
+      if (state.get(id) === 'open') {
+        const cycle = [...path.slice(path.indexOf(id)), id];
+        const [first = '', second = ''] = cycle;
+        const field = nodes.get(first)?.needs.includes(second) === true ? 'needs' : 'after';
+        problems.error(
+          'CYCLE',
+          `${pointer}/${places.get(first) ?? 0}/${field}`,
+          `These tasks wait for each other: ${cycle.join(' → ')}; remove one entry of needs or after.`,
+        );
+        continue;
+      }
+      enter(id);
+    }
+  }
+}
+
+const failure: PlanType = dyn;
+/** `isSure`: it has succeeded when it is read, so its result is there. */
+function taskType(task: JsonObject, isSure: boolean): PlanType {
+  const declared =
+    'plan' in task
+      ? dyn
+      : 'ask' in task
+        ? typeOfSchema(isObject(task['ask']) ? task['ask']['answer'] : undefined)
+        : typeOfSchema(task['output']);
+  const forEach = task['forEach'];
+  const tolerates =
+    isObject(forEach) && typeof forEach['maxFailurePercent'] === 'number' && forEach['maxFailurePercent'] > 0;
+  const output: PlanType = !isSure
+    ? dyn
+    : forEach !== undefined
+      ? { is: 'list', of: tolerates ? dyn : declared }
+      : declared;
+  return {
+    is: 'record',
+    fields: {
+      output,
+      status: { is: 'string' },
+      failure,
+      approval: dyn,
+      ...(forEach !== undefined && {
+        items: {
+          is: 'list',
+          of: { is: 'record', fields: { status: { is: 'string' }, output: dyn, failure, item: dyn } },
+        },
+      }),
+      ...('repeat' in task && { rounds: { is: 'int' } }),
+    },
+  };
+}
