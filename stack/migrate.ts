@@ -13,7 +13,9 @@ const lockId = 4_720_014; // any number, the same for all that migrate this data
 export async function migrate(client: Client): Promise<readonly string[]> {
   await client.query('select pg_advisory_lock($1)', [lockId]);
   try {
-    await client.query('create table if not exists migration (name text primary key, done_at timestamptz not null default now())');
+    await client.query(
+      'create table if not exists migration (name text primary key, done_at timestamptz not null default now())',
+    );
     const { rows } = await client.query<{ name: string }>('select name from migration');
     const done = new Set(rows.map(({ name }) => name));
     const files = (await readdir(folder)).filter((name) => /^\d{4}_.+\.sql$/.test(name) && !done.has(name)).sort();
@@ -26,7 +28,9 @@ export async function migrate(client: Client): Promise<readonly string[]> {
         await client.query('commit');
       } catch (error) {
         await client.query('rollback');
-        throw new Error(`migration ${name} failed: ${error instanceof Error ? error.message : String(error)}`, { cause: error });
+        throw new Error(`migration ${name} failed: ${error instanceof Error ? error.message : String(error)}`, {
+          cause: error,
+        });
       }
     }
     return files;

@@ -1,0 +1,46 @@
+import { mkdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { readFileSync } from 'node:fs';
+import { demoPeople, type DemoPerson, seedDemoPeople } from './demo-people';
+import { migrate } from './migrate';
+import { connectAsSuperuser } from './postgres';
+import type { StackContext } from './server';
+import { ensureSigningKey } from './signing-key';
+
+/** Brings the application's own things into the stack's servers: tables, people, keys, lists of agents. Idempotent. */
+export async function setUpApplication(
+  ctx: StackContext,
+): Promise<{ readonly people: readonly DemoPerson[]; readonly agentEnvironment: Readonly<Record<string, string>> }> {
+  ensureSigningKey(join(ctx.dataDir, 'secrets', 'signing-key.pem'));
+  const people = demoPeople(ctx.dataDir);
+  const factorKey = await ctx.secret('hitl-factor-key');
+  const client = await connectAsSuperuser(ctx, 'aats');
+  try {
+    await migrate(client);
+    const { rows } = await client.query<{ count: string }>('select count(*) from people.person where name = any($1)', [
+      people.map(({ name }) => name),
+    ]);
+    if (Number(rows[0]?.count) < people.length)
+      await seedDemoPeople(client, people, readFileSync(factorKey.path, 'utf8'));
+  } finally {
+    await client.end();
+  }
+  const agents = join(ctx.dataDir, 'agents');
+  await mkdir(agents, { recursive: true, mode: 0o700 });
+  const [commands, hosts] = [join(agents, 'commands.json'), join(agents, 'http-hosts.json')];
+  // What the shipped agents may run and ask is said here, and is next to nothing.
+  await writeFile(
+    commands,
+    JSON.stringify(
+      {
+        echo: { program: '/bin/echo', argument: '[\\w .,:-]{0,200}' },
+        date: { program: '/bin/date', args: ['--utc', '--iso-8601=seconds'] },
+      },
+      null,
+      2,
+    ),
+    { mode: 0o600 },
+  );
+  await writeFile(hosts, '[]', { mode: 0o600 });
+  return { people, agentEnvironment: { AATS_COMMANDS_FILE: commands, AATS_HTTP_HOSTS_FILE: hosts } };
+}

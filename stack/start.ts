@@ -1,0 +1,290 @@
+import { cpus, freemem } from 'node:os';
+import { join } from 'node:path';
+import { Command } from 'commander';
+import { CommunicationCoordinator } from '../proto/aats/communication/v1/communication_pb';
+import { createGrpcClient } from '../services/runtime/grpc-client';
+import { clientCredentials, readTls } from '../services/runtime/tls';
+import { type AppProcess, demoAgents, services, supervised, untilReady } from './app';
+import { withLock } from './cache';
+import { createStackContext, defaultDataDir } from './context';
+import { currentCode, type DemoPerson } from './demo-people';
+import { followPlan, hasEnded, type PlanAnswer, startExample } from './demo-plan';
+import { packageRoot } from './package-root';
+import { signInAs } from './rest-session';
+import { doctor } from './doctor';
+import { bannerLines, minutes } from './start-banner';
+import { setUpApplication } from './set-up';
+import type { StackFile } from './stack-file';
+import { createSupervisor, stopLeftovers, type Supervisor } from './supervisor';
+import { bringUp, takeDown } from './up';
+
+interface Options {
+  readonly unattended?: boolean;
+  readonly portOffset: string;
+  readonly dataDir: string;
+}
+const options = new Command('start')
+  .option('--unattended', 'answer the approval as a person would, wait for the end, stop everything')
+  .option('--port-offset <n>', 'move every port', '0')
+  .option('--data-dir <path>', 'where the data is', defaultDataDir())
+  .parse()
+  .opts<Options>();
+
+const begun = Date.now();
+const columns = Math.max(72, Math.min(process.stdout.columns || 80, 120));
+const colour = process.stdout.isTTY && process.env['NO_COLOR'] === undefined;
+const codes = { green: 32, yellow: 33, red: 31, dim: 90, bold: 1 } as const;
+const paint = (name: keyof typeof codes, text: string): string =>
+  colour ? `\u001b[${codes[name]}m${text}\u001b[0m` : text;
+const say = (text: string): void => void process.stdout.write(`${text}\n`);
+
+/** One line a step: what it was, a note, and how long it took. */
+async function step<T>(name: string, work: () => Promise<{ readonly note: string; readonly value: T }>): Promise<T> {
+  const from = Date.now();
+  const ticker = process.stdout.isTTY
+    ? setInterval(
+        () =>
+          process.stdout.write(
+            `\r  ${paint('yellow', '…')} ${name.padEnd(24)}${paint('dim', minutes(Date.now() - from))}   `,
+          ),
+        500,
+      )
+    : undefined;
+  try {
+    const { note, value } = await work();
+    const took = minutes(Date.now() - from);
+    if (ticker) process.stdout.write('\r\u001b[2K');
+    say(`  ${paint('green', '✓')} ${name.padEnd(24)}${paint('dim', note.padEnd(columns - 28 - took.length))}${took}`);
+    return value;
+  } catch (error) {
+    if (ticker) process.stdout.write('\r\u001b[2K');
+    throw new Error(`${name}: ${error instanceof Error ? error.message : String(error)}`, { cause: error });
+  } finally {
+    clearInterval(ticker);
+  }
+}
+
+const stopping = new AbortController();
+async function main(): Promise<number> {
+  say(
+    `\n  ${paint('bold', 'AATS')} 0.1.0${paint('dim', `   Node ${process.versions.node}, ${cpus().length} cores, ${(freemem() / 1024 ** 3).toFixed(1)} GiB of memory free`)}\n`,
+  );
+  const ctx = await createStackContext({ portOffset: Number(options.portOffset), dataDir: options.dataDir });
+  return withLock(join(ctx.dataDir, 'run', 'start.lock'), async () => {
+    const names = [...services, ...demoAgents].map(({ name }) => name);
+    await step('Prerequisites found', async () => {
+      const findings = await doctor();
+      const missing = findings.filter(({ ok }) => !ok);
+      if (missing.length > 0) throw new Error(missing.map(({ name, detail }) => `${name}: ${detail}`).join('\n'));
+      const left = await stopLeftovers(ctx.dataDir, names);
+      return {
+        note:
+          left.length > 0
+            ? `ended what a crashed run left: ${left.join(', ')}`
+            : findings
+                .slice(0, 5)
+                .map(({ name }) => name)
+                .join(', '),
+        value: undefined,
+      };
+    });
+    let supervisor: Supervisor | undefined;
+    try {
+      const stack = await step('Servers', async () => {
+        const file = await bringUp(ctx, {
+          signal: stopping.signal,
+          progress: {
+            begun: () => undefined,
+            done: (server, phase, took) => {
+              if (!process.stdout.isTTY && took > 2000) say(`      ${server.name} ${phase} ${minutes(took)}`);
+            },
+          },
+        });
+        return { note: 'temporal, postgres, redis x6, kafka, rabbitmq, ferretdb, neo4j, registry, ui', value: file };
+      });
+      const { people, agentEnvironment } = await step('Set up', async () => ({
+        note: 'tables, people, keys',
+        value: await setUpApplication(ctx),
+      }));
+      stopping.signal.throwIfAborted();
+      supervisor = createSupervisor(ctx.dataDir, {
+        onExit: (name, code) => {
+          if (!stopping.signal.aborted)
+            say(
+              paint(
+                'red',
+                `  ■ ${name} ended (${code ?? 'killed'}) and is started again; its log: npm run stack -- logs ${name}`,
+              ),
+            );
+        },
+      });
+      const running = supervisor;
+      await step('Services and workers', async () => {
+        for (const app of services) running.start(supervised(app, stack, join(packageRoot, 'dist')));
+        await Promise.all(services.map((app) => ready(app, stack)));
+        return { note: services.map(({ name }) => name).join(', '), value: undefined };
+      });
+      await step('Agents', async () => {
+        for (const app of demoAgents)
+          running.start(supervised({ ...app, env: agentEnvironment }, stack, join(packageRoot, 'dist')));
+        await untilRegistered(
+          stack,
+          demoAgents.map(({ name }) => name),
+        );
+        return { note: `${demoAgents.length} processes on both buses`, value: undefined };
+      });
+      const [approver, , starter] = people;
+      if (!approver || !starter) throw new Error('the demo people are missing');
+      return await runExample(stack, people, approver, starter);
+    } finally {
+      say(paint('dim', '\n  stopping'));
+      const from = Date.now();
+      await supervisor?.stopAll(12);
+      await takeDown(ctx);
+      say(
+        `  ${paint('green', '✓')} everything stopped in ${minutes(Date.now() - from)}; the data is kept in ${ctx.dataDir}`,
+      );
+    }
+  });
+}
+
+async function runExample(
+  stack: StackFile,
+  people: readonly DemoPerson[],
+  approver: DemoPerson,
+  starter: DemoPerson,
+): Promise<number> {
+  const session = await signInAs(stack, starter);
+  const tell = ({ plan, tasks }: PlanAnswer): void => {
+    if (process.stdout.isTTY) return;
+    const done = tasks.filter(({ state }) => ['succeeded', 'failed', 'skipped'].includes(state)).length;
+    say(`      ${plan.planId} ${plan.state}, ${done} of ${tasks.length} tasks`);
+  };
+  const { planId, answer } = await step('Example plan', async () => {
+    const id = await startExample(stack, session);
+    const reached = await followPlan(
+      session,
+      id,
+      (one) => hasEnded(one) || one.plan.waitingFor.length > 0 || stopping.signal.aborted,
+      tell,
+      900,
+    );
+    return {
+      note: reached.plan.waitingFor.length > 0 ? 'now it asks a person' : reached.plan.state,
+      value: { planId: id, answer: reached },
+    };
+  });
+  const readyMs = Date.now() - begun;
+  const banner = (): void => {
+    for (const line of bannerLines({
+      columns,
+      paint,
+      stack,
+      people,
+      planId,
+      readyMs,
+      waits: answer.plan.waitingFor.length > 0,
+    }))
+      say(line);
+  };
+  banner();
+  if (!options.unattended) {
+    await untilStopped(people);
+    return 0;
+  }
+  if (!hasEnded(answer)) await approve(stack, approver, answer.plan.waitingFor[0]?.approvalId ?? '');
+  const end = await followPlan(session, planId, (one) => hasEnded(one) || stopping.signal.aborted, tell, 900);
+  say('');
+  for (const task of end.tasks.filter(({ id }) => !id.includes('.')))
+    say(
+      `  ${task.state === 'succeeded' ? paint('green', '✓') : paint('red', '■')} ${task.title.padEnd(52)} ${task.state}${task.failure ? `  ${task.failure.type}: ${task.failure.message}` : ''}`,
+    );
+  say(
+    `\n  ${planId} ${end.plan.state}${end.plan.failure ? `: ${end.plan.failure.type}: ${end.plan.failure.message}` : ''}`,
+  );
+  if (end.plan.result !== undefined) say(`  result ${JSON.stringify(end.plan.result)}`);
+  return end.plan.state === 'succeeded' ? 0 : 1;
+}
+
+/** Answers as a person does: signs in with both factors, looks at the request, and approves just what was shown. */
+async function approve(stack: StackFile, person: DemoPerson, approvalId: string): Promise<void> {
+  await step(`${person.displayName} approves`, async () => {
+    const session = await signInAs(stack, person);
+    const request = (await session.get(`/v1/approvals/${approvalId}`)) as {
+      readonly digest: string;
+      readonly approval: { readonly title: string };
+    };
+    const answer = (await session.post(`/v1/approvals/${approvalId}/decision`, {
+      decision: {
+        decisionId: `unattended-${Date.now()}`,
+        choice: 'approve',
+        reason: 'unattended run',
+        digest: request.digest,
+      },
+    })) as { readonly outcome: { readonly status: string } };
+    return { note: `${request.approval.title} ${answer.outcome.status}`, value: undefined };
+  });
+}
+
+const ready = async (app: AppProcess, stack: StackFile): Promise<void> => {
+  if (app.ready)
+    await untilReady(app.ready(stack), stack.identities.cli['AATS_CA_FILE'] ?? '', 60, () => stopping.signal.aborted);
+};
+
+async function untilRegistered(stack: StackFile, names: readonly string[]): Promise<void> {
+  const env = stack.identities.admin;
+  const client = createGrpcClient(CommunicationCoordinator, {
+    address: env['AATS_COORDINATOR_ADDRESS'] ?? '',
+    credentials: clientCredentials(
+      readTls(env as { AATS_CA_FILE: string; AATS_CERT_FILE: string; AATS_KEY_FILE: string }),
+    ),
+  });
+  try {
+    for (let tries = 0; ; tries++) {
+      const present = new Set(
+        (await client.listAgents({}).catch(() => ({ agents: [] }))).agents.map(({ agentId }) => agentId),
+      );
+      const missing = names.filter((name) => !present.has(name));
+      if (missing.length === 0 || stopping.signal.aborted) return;
+      if (tries > 120) throw new Error(`these agents did not register: ${missing.join(', ')}`);
+      await new Promise((resolve) => setTimeout(resolve, 500));
+    }
+  } finally {
+    client.close();
+  }
+}
+
+/** Until Ctrl-C; `c` shows the codes that count now. */
+function untilStopped(people: readonly DemoPerson[]): Promise<void> {
+  return new Promise((resolve) => {
+    stopping.signal.addEventListener(
+      'abort',
+      () => {
+        resolve();
+      },
+      { once: true },
+    );
+    if (!process.stdin.isTTY) return;
+    process.stdin.setRawMode(true);
+    process.stdin.on('data', (key: Buffer) => {
+      if (key[0] === 3) stopping.abort();
+      if (key.toString() === 'c')
+        say(`  ${people.map((person) => `${person.name} ${currentCode(person).code}`).join('   ')}`);
+    });
+  });
+}
+
+for (const signal of ['SIGINT', 'SIGTERM'] as const)
+  process.on(signal, () => {
+    stopping.abort(new Error('stopped'));
+  });
+main().then(
+  (code) => {
+    process.exit(stopping.signal.aborted && options.unattended ? 130 : code);
+  },
+  (error: unknown) => {
+    if (stopping.signal.aborted) process.exit(options.unattended ? 130 : 0);
+    process.stderr.write(`\n${paint('red', '■')} ${error instanceof Error ? error.message : String(error)}\n`);
+    process.exit(1);
+  },
+);
