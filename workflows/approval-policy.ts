@@ -2,6 +2,7 @@ import type { ApprovalRequest, Decision } from './contracts/approval';
 import { failure } from './contracts/failures';
 import type { Json, JsonObject } from './contracts/json';
 import { isOneOf } from './contracts/people';
+import { argumentsLimitBytes } from './contracts/plan';
 import { validateValue } from './json-schema';
 
 /** Throws when a decision would not count: who decides, what was seen, and what may be changed. Pure and synchronous. */
@@ -21,7 +22,9 @@ export function refuseDecision(request: ApprovalRequest, decision: Decision): vo
     throw failure('InvalidInput', 'approving needs a reason here');
   if (choice === 'reject' && edits.length > 0)
     throw failure('InvalidInput', 'a rejection changes nothing: leave the edits out');
-  applyEdits(request, edits);
+  const bytes = JSON.stringify(applyEdits(request, edits)).length;
+  if (edits.length > 0 && bytes > argumentsLimitBytes)
+    throw failure('InvalidInput', `the arguments would have ${bytes} bytes, more than ${argumentsLimitBytes}`);
 }
 
 /** The subject with the edits; throws InvalidInput listing every edit that may not be made. */
@@ -57,10 +60,8 @@ export function applyEdits(request: ApprovalRequest, edits: Decision['edits']): 
 function replaceAt(target: Json, path: readonly string[], value: Json): Json {
   const [head, ...rest] = path;
   if (head === undefined) return value;
-  if (Array.isArray(target))
-    return (target as readonly Json[]).map((one, index) =>
-      String(index) === head ? replaceAt(one, rest, value) : one,
-    );
+  if (isList(target)) return target.map((one, index) => (String(index) === head ? replaceAt(one, rest, value) : one));
   if (typeof target !== 'object' || target === null) return target;
-  return { ...target, [head]: replaceAt((target as JsonObject)[head] ?? null, rest, value) };
+  return { ...target, [head]: replaceAt(target[head] ?? null, rest, value) };
 }
+const isList = (value: Json): value is readonly Json[] => Array.isArray(value);

@@ -19,7 +19,8 @@ import {
   withdraw,
 } from './contracts/approval';
 import { failure } from './contracts/failures';
-import { planWorkflowId, searchAttributes } from './contracts/plan';
+import { planWorkflowId } from './contracts/plan';
+import { keys } from './visibility';
 
 /**
  * Waits for one human decision, for the request to expire, or for the plan to withdraw it.
@@ -98,11 +99,11 @@ export async function approvalWorkflow(request: ApprovalRequest): Promise<Approv
 
   await condition(() => settled !== undefined);
   const outcome = settled as unknown as ApprovalOutcome;
-  upsertSearchAttributes({
-    [searchAttributes.status]: [outcome.status],
-    [searchAttributes.waitingForPerson]: [false],
-    [searchAttributes.waitingFor]: [],
-  });
+  upsertSearchAttributes([
+    { key: keys.status, value: outcome.status },
+    { key: keys.waitingForPerson, value: false },
+    { key: keys.waitingFor, value: [] },
+  ]);
   setCurrentDetails(
     `**${request.title}**\n\n${outcome.status}${outcome.decidedBy === undefined ? '' : ` by ${outcome.decidedBy}`}`,
   );

@@ -1,11 +1,14 @@
 import { failure } from './contracts/failures';
-import { definitionOf, enter, enterPlan, isEnded, type PlanRun, type TaskRun, taskOf } from './plan-state';
+import { forgetResult } from './plan-results';
+import { definitionOf, enter, enterPlan, isEnded, type PlanRun, runsOf, type TaskRun, taskOf } from './plan-state';
 
 const ended = (run: PlanRun): boolean =>
   run.state === 'succeeded' || run.state === 'failed' || run.state === 'cancelled';
 
+export type CommandName = 'pause' | 'resume' | 'cancel' | 'retryTask';
+
 /** Throws PlanClosed or PlanStateConflict when the plan cannot take the command as it stands; changes nothing. */
-export function refuseCommand(run: PlanRun, command: 'pause' | 'resume' | 'cancel' | 'retryTask'): void {
+export function refuseCommand(run: PlanRun, command: CommandName): void {
   if (ended(run)) throw failure('PlanClosed', `plan ${run.planId} is ${run.state}`);
   const possible = {
     pause: ['running', 'paused'],
@@ -42,7 +45,10 @@ export function refuseRetry(run: PlanRun, taskId: string): void {
     if (one.state !== 'pending' && !isEnded(one))
       throw failure('TaskStateConflict', `task ${one.id} depends on ${taskId} and is ${one.state}`);
   }
-  const lost = definitionOf(run, task).needs.find((id) => taskOf(run, id).outputDropped);
+  const again = new Set([task, ...downstream(run, task)].map(({ id }) => id));
+  const lost = [...again]
+    .flatMap((id) => run.reads.get(id) ?? [])
+    .find((id) => !again.has(id) && run.tasks.get(id)?.outputDropped);
   if (lost !== undefined) throw failure('TaskStateConflict', `the result of ${lost} is no longer kept; retry ${lost}`);
 }
 
@@ -62,13 +68,17 @@ export function retryTask(run: PlanRun, taskId: string, now: number): void {
 function reset(run: PlanRun, task: TaskRun, now: number): void {
   // Items are made anew under the same ids: their attempts go on above any that was ever sent.
   task.attempt = Math.max(task.attempt, ...(run.items.get(task.id) ?? []).map((id) => taskOf(run, id).attempt));
+  for (const one of runsOf(run, task)) forgetResult(run, one);
   for (const id of run.items.get(task.id) ?? []) run.tasks.delete(id);
   run.items.delete(task.id);
+  run.itemsLeft.delete(task.id);
+  run.away.delete(task.id);
   if (task.state !== 'pending') enter(run, task, 'pending', now);
   task.tries = 0;
   for (const key of [
-    'output',
     'outputDropped',
+    'title',
+    'decision',
     'failure',
     'reason',
     'agent',
@@ -85,7 +95,7 @@ function reset(run: PlanRun, task: TaskRun, now: number): void {
     'used',
     'produced',
   ] as const)
-    delete task[key];
+    Reflect.deleteProperty(task, key);
 }
 
 function downstream(run: PlanRun, task: TaskRun): readonly TaskRun[] {

@@ -1,11 +1,24 @@
 import type { TaskReport } from './contracts/messages';
 import type { CompensationDefinition } from './contracts/plan-definition';
 import type { TaskFailure } from './contracts/plan';
-import { ExpressionFailure, evaluateMap, evaluateValue } from './expressions';
-import { backOff, closeAttempt, mayRetry, settle } from './plan-outcome';
+import { ExpressionFailure, evaluateMap, evaluateValue, tasksReadBy } from './expressions';
+import { resultLimitBytes } from './contracts/plan';
+import { limited } from './plan-arguments';
+import { backOff, closeAttempt, mayRetry, settle, toBeApproved } from './plan-outcome';
+import { recall } from './plan-results';
 import { scopeFor } from './plan-scope';
 import { closeGate } from './plan-gates';
-import { definitionOf, enter, enterPlan, isEnded, type PlanRun, type TaskRun, taskOf } from './plan-state';
+import {
+  definitionOf,
+  enter,
+  enterPlan,
+  isEnded,
+  type PlanRun,
+  runsOf,
+  type TaskRun,
+  taskOf,
+  topOf,
+} from './plan-state';
 
 /** Nothing starts any more: what has not begun is cancelled, agents are told to stop, open requests are withdrawn. */
 export function stopEverything(run: PlanRun, now: number): void {
@@ -14,12 +27,12 @@ export function stopEverything(run: PlanRun, now: number): void {
     const isFanOut = task.parent === undefined && task.items !== undefined;
     if (task.gate) {
       run.effects.withdrawals.push(task.gate.approvalId);
-      closeGate(task, now);
+      closeGate(run, task, now);
     }
     if ((task.state === 'running' || task.state === 'dispatched') && !isFanOut)
       run.effects.cancels.push({ planId: run.planId, taskId: task.id, attempt: task.attempt });
     // A result that was waiting to be shown to people is not waited for.
-    const isReported = task.reason === 'result to be approved';
+    const isReported = task.reason === toBeApproved;
     if (task.state === 'running' && !isReported) {
       // Waited for, at most for its timeout.
       task.stopping = true;
@@ -32,6 +45,7 @@ export function stopEverything(run: PlanRun, now: number): void {
     if (!isFanOut) settle(run, task, now);
   }
   run.ready.length = 0;
+  run.held.length = 0;
   run.queue.length = 0;
 }
 
@@ -39,6 +53,11 @@ export function stopEverything(run: PlanRun, now: number): void {
 export function advanceEnding(run: PlanRun, now: number): void {
   if ([...run.active].some((id) => taskOf(run, id).state !== 'compensating')) return;
   if (run.compensating.size === 0) beginCompensation(run, now);
+  // Those that waited for results to be fetched.
+  for (const id of [...run.active]) {
+    const task = taskOf(run, id);
+    if (task.compensation?.underWay === false && task.wakeAt === undefined) dispatchCompensation(run, task, now);
+  }
   if ([...run.active].length > 0) return;
   if ([...run.tasks.values()].some((task) => needsCompensation(run, task) && !task.compensation)) return;
   const compensated = [...run.tasks.values()].filter(({ compensation }) => compensation !== undefined);
@@ -64,10 +83,6 @@ function beginCompensation(run: PlanRun, now: number): void {
   run.compensating.set('', 0); // begun, even when there is no task to count
   for (const { id } of run.plan.tasks) if (run.compensating.get(id) === 0) undo(run, taskOf(run, id), now);
 }
-
-/** The runs of a task that may have done something: itself, or each of its items. */
-const runsOf = (run: PlanRun, task: TaskRun): readonly TaskRun[] =>
-  task.items === undefined ? [task] : (run.items.get(task.id) ?? []).map((id) => taskOf(run, id));
 
 function undo(run: PlanRun, task: TaskRun, now: number): void {
   const targets = runsOf(run, task).filter((one) => needsCompensation(run, one) && !one.compensation);
@@ -96,9 +111,10 @@ function undone(run: PlanRun, task: TaskRun, now: number): void {
 function dispatchCompensation(run: PlanRun, task: TaskRun, now: number): void {
   const definition = compensationOf(run, task);
   if (!task.compensation) return;
-  const output = task.output ?? null;
   try {
-    const args = evaluateMap(definition.with, scopeFor(run, task, [definition.with], { output }));
+    if (!recall(run, [...tasksReadBy([definition.with]), topOf(task)])) return;
+    const output = task.output ?? null;
+    const args = limited(evaluateMap(definition.with, scopeFor(run, task, [definition.with], { output })));
     task.attempt += 1;
     task.compensation = { tries: task.compensation.tries + 1, underWay: true };
     task.dispatchedAt = now;
@@ -140,7 +156,13 @@ export function compensationReported(run: PlanRun, task: TaskRun, report: TaskRe
       endCompensation(run, task, undefined, now);
       return;
     case 'failed':
-      compensationFailed(run, task, report.failure, report.retryable, now);
+      compensationFailed(
+        run,
+        task,
+        { type: report.failure.type.slice(0, 100), message: report.failure.message.slice(0, 1000) },
+        report.retryable,
+        now,
+      );
       return;
     case 'lost':
       compensationFailed(
@@ -186,7 +208,7 @@ function endCompensation(run: PlanRun, task: TaskRun, failure: TaskFailure | und
   undone(run, task.parent === undefined ? task : taskOf(run, task.parent), now);
 }
 
-function compensationOf(run: PlanRun, task: TaskRun): CompensationDefinition {
+export function compensationOf(run: PlanRun, task: TaskRun): CompensationDefinition {
   const { compensation } = definitionOf(run, task);
   if (!compensation) throw new Error(`task ${task.id} has no compensation`);
   return compensation;
@@ -195,7 +217,14 @@ function compensationOf(run: PlanRun, task: TaskRun): CompensationDefinition {
 /** All tasks have ended well enough: the plan's result is evaluated; a result that cannot be is said, and no failure. */
 export function completePlan(run: PlanRun, now: number): void {
   try {
-    run.result = evaluateValue(run.plan.result, scopeFor(run, undefined, [run.plan.result]));
+    if (!recall(run, tasksReadBy([run.plan.result]))) return;
+    const result = evaluateValue(run.plan.result, scopeFor(run, undefined, [run.plan.result]));
+    const bytes = JSON.stringify(result).length;
+    if (bytes > resultLimitBytes)
+      throw new ExpressionFailure(
+        `the result has ${bytes} bytes, more than ${resultLimitBytes}; give it as an artifact`,
+      );
+    run.result = result;
   } catch (error) {
     if (!(error instanceof ExpressionFailure)) throw error;
     run.result = null;

@@ -3,28 +3,40 @@ import { approvalIdOf } from './contracts/approval';
 import type { Json, JsonObject } from './contracts/json';
 import type { ApprovalDefinition } from './contracts/plan-definition';
 import { approvalDigest } from './digest';
-import { evaluateToText, evaluateValue } from './expressions';
+import { ExpressionFailure, evaluateToText, evaluateValue } from './expressions';
+import { fillAnswer } from './plan-arguments';
 import { fail, succeed } from './plan-outcome';
 import { scopeFor } from './plan-scope';
-import { definitionOf, enter, enterPlan, type PlanRun, type TaskRun, taskOf } from './plan-state';
+import { definitionOf, enter, enterPlan, type PlanRun, runsOf, type TaskRun } from './plan-state';
 
-/** Asks people about a task: everything they see is evaluated now and has one digest. */
+/** The server holds at most 2,000 children of one workflow that have not ended: more would hang it. */
+const mostOpenGates = 1000;
+/** What people are shown travels as one payload. */
+const requestBytes = 512 * 1024;
+
+export const hasRoomForGate = (run: PlanRun): boolean => run.openGates < mostOpenGates;
+
+/**
+ * Asks people about a task: everything they see is evaluated now and has one digest. Throws ExpressionFailure, also
+ * when it is more than anyone can look at.
+ */
 export function openGate(run: PlanRun, task: TaskRun, definition: ApprovalDefinition, now: number): void {
   const shown: Json[] = [
-    definition.title ?? definitionOf(run, task).title,
+    definition.title ?? '',
     definition.message ?? '',
-    definition.show as unknown as Json,
+    ...definition.show.flatMap(({ title, value }) => [title, value]),
   ];
   const scope = scopeFor(run, task, shown, definition.at === 'after' ? { output: outputOf(run, task) } : {});
   task.round += 1;
-  const title = evaluateToText(definition.title ?? task.title ?? definitionOf(run, task).title, scope);
+  const title =
+    definition.title === undefined ? titleOf(run, task) : evaluateToText(definition.title, scope).slice(0, 300);
   const request: Omit<ApprovalRequest, 'digest'> = {
     approvalId: approvalIdOf(run.planId, task.id, task.round),
     planId: run.planId,
     planName: run.plan.name,
     planTitle: run.plan.title,
     taskId: task.id,
-    taskTitle: task.title ?? task.id,
+    taskTitle: titleOf(run, task),
     round: task.round,
     capability: definitionOf(run, task).capability,
     at: definition.at,
@@ -44,7 +56,11 @@ export function openGate(run: PlanRun, task: TaskRun, definition: ApprovalDefini
     expiresAt: new Date(now + definition.expiresInMs).toISOString(),
     onExpiry: definition.onExpiry,
   };
+  const bytes = JSON.stringify(request).length;
+  if (bytes > requestBytes)
+    throw new ExpressionFailure(`people would be shown ${bytes} bytes, more than ${requestBytes}; show artifacts`);
   const digest = approvalDigest(request);
+  run.openGates += 1;
   run.effects.approvals.push({ ...request, digest });
   task.gate = { approvalId: request.approvalId, digest, title, by: definition.by };
   task.waitingSince = now;
@@ -53,14 +69,16 @@ export function openGate(run: PlanRun, task: TaskRun, definition: ApprovalDefini
   run.planDirty = true;
 }
 
+/** Never evaluated again: data may stand in it. The title of a forEach may name its items, so the whole has the id's. */
+function titleOf(run: PlanRun, task: TaskRun): string {
+  const { title } = definitionOf(run, task);
+  return task.title ?? (title.includes('${{') ? task.id : title);
+}
+
 const outputOf = (run: PlanRun, task: TaskRun): Json =>
-  task.items === undefined
-    ? (task.output ?? null)
-    : (run.items.get(task.id) ?? []).map((id) => taskOf(run, id).output ?? null);
+  task.items === undefined ? (task.output ?? null) : runsOf(run, task).map(({ output }) => output ?? null);
 const subjectBefore = (run: PlanRun, task: TaskRun): JsonObject =>
-  task.items === undefined
-    ? (task.arguments ?? {})
-    : { items: (run.items.get(task.id) ?? []).map((id) => taskOf(run, id).arguments ?? {}) };
+  task.items === undefined ? (task.arguments ?? {}) : { items: runsOf(run, task).map((item) => item.arguments ?? {}) };
 
 /**
  * The outcome of a gate. One that this plan did not ask for, with another digest, or of an earlier round changes
@@ -82,7 +100,7 @@ export function applyOutcome(run: PlanRun, outcome: ApprovalOutcome, now: number
     }
     return;
   }
-  closeGate(task, now);
+  closeGate(run, task, now);
   run.planDirty = true;
   if (outcome.status !== 'approved') {
     const rejected = outcome.status === 'rejected';
@@ -106,15 +124,31 @@ export function applyOutcome(run: PlanRun, outcome: ApprovalOutcome, now: number
     succeed(run, task, now);
     return;
   }
-  if (outcome.subject && task.items === undefined) task.arguments = outcome.subject;
+  task.decision = {
+    approvalId: outcome.approvalId,
+    digest: outcome.digest,
+    status: 'approved',
+    ...(outcome.decidedBy !== undefined && { decidedBy: outcome.decidedBy }),
+  };
+  try {
+    if (outcome.subject && task.items === undefined) task.arguments = outcome.subject;
+    for (const one of runsOf(run, task)) fillAnswer(run, one);
+  } catch (error) {
+    if (!(error instanceof ExpressionFailure)) throw error;
+    fail(run, task, { type: 'ExpressionFailed', message: error.message }, now);
+    return;
+  }
   enter(run, task, 'queued', now);
   if (task.items === undefined) run.queue.push(task.id);
+  else for (const item of runsOf(run, task)) enter(run, item, 'queued', now);
 }
 
 /** People's time is not the task's: its deadline moves by as long as it waited for them. */
-export function closeGate(task: TaskRun, now: number): void {
+export function closeGate(run: PlanRun, task: TaskRun, now: number): void {
   if (task.deadlineAt !== undefined && task.waitingSince !== undefined) task.deadlineAt += now - task.waitingSince;
   delete task.waitingSince;
   delete task.gate;
   delete task.reason;
+  run.openGates -= 1;
+  run.ready.push(...run.held.splice(0));
 }

@@ -1,8 +1,9 @@
 import type { Json } from './contracts/json';
-import { inlineLimitBytes, type TaskFailure } from './contracts/plan';
+import { type AttemptView, inlineLimitBytes, type TaskFailure } from './contracts/plan';
 import type { RetryPolicy } from './contracts/plan-definition';
 import { artifactsIn, isArtifactReference, validateValue } from './json-schema';
-import { definitionOf, enter, enterPlan, isEnded, type PlanRun, type TaskRun, taskOf } from './plan-state';
+import { setResult } from './plan-results';
+import { definitionOf, enter, enterPlan, isEnded, type PlanRun, runsOf, type TaskRun, taskOf } from './plan-state';
 
 /** Failures of the engine that no retry can help. */
 const final: ReadonlySet<string> = new Set([
@@ -38,12 +39,26 @@ export function fail(run: PlanRun, task: TaskRun, failure: TaskFailure, now: num
   task.failure = failure;
   delete task.reason;
   enter(run, task, 'failed', now);
+  stopItems(run, task, now);
   const isTop = task.parent === undefined;
   if (isTop && definitionOf(run, task).onFailure === 'fail' && (run.state === 'running' || run.state === 'paused')) {
     run.failure = { type: failure.type, message: `task ${task.id}: ${failure.message}` };
     enterPlan(run, 'failing');
   }
   settle(run, task, now);
+}
+
+/** A forEach that has failed takes with it what is left of it: deadline, a refusal, arguments that cannot be evaluated. */
+function stopItems(run: PlanRun, task: TaskRun, now: number): void {
+  if (task.items === undefined) return;
+  for (const item of runsOf(run, task)) {
+    if (isEnded(item)) continue;
+    if (item.state === 'dispatched' || item.state === 'running') {
+      run.effects.cancels.push({ planId: run.planId, taskId: item.id, attempt: item.attempt });
+      closeAttempt(item, 'cancelled', now);
+    }
+    enter(run, item, 'cancelled', now);
+  }
 }
 
 /** A report said that the attempt succeeded: its result is checked, may need a person, and then counts. */
@@ -54,8 +69,7 @@ export function attemptSucceeded(run: PlanRun, task: TaskRun, output: Json, now:
     return;
   }
   closeAttempt(task, 'succeeded', now);
-  task.output = output;
-  run.keptBytes += JSON.stringify(output).length;
+  setResult(run, task, output);
   const produced = artifactsIn(output);
   if (produced.length > 0) task.produced = produced;
   delete task.timeoutAt;
@@ -65,9 +79,12 @@ export function attemptSucceeded(run: PlanRun, task: TaskRun, output: Json, now:
     run.state !== 'failing' &&
     run.state !== 'cancelling'
   )
-    task.reason = 'result to be approved';
+    task.reason = toBeApproved;
   else succeed(run, task, now);
 }
+
+/** Why a task whose attempt succeeded is still running. */
+export const toBeApproved = 'result to be approved';
 
 function outputProblem(schema: Parameters<typeof validateValue>[0] | undefined, output: Json): string | undefined {
   const bytes = JSON.stringify(output).length;
@@ -97,12 +114,16 @@ export function attemptFailed(
     task.failure = failure;
     enter(run, task, 'cancelled', now);
     settle(run, task, now);
-  } else if (mayRetry(policy, task.tries, failure, retryable)) {
+  } else if (!isGivenUp(run, task) && mayRetry(policy, task.tries, failure, retryable)) {
     task.failure = failure;
     enter(run, task, 'retrying', now);
     task.wakeAt = now + backOff(policy, task.tries, `${run.planId}/${task.id}/${task.attempt}`);
   } else fail(run, task, failure, now);
 }
+
+/** More items have failed than are tolerated: those that run may finish, none is tried again. */
+const isGivenUp = (run: PlanRun, { parent }: TaskRun): boolean =>
+  parent !== undefined && taskOf(run, parent).stopping === true;
 
 export const mayRetry = (
   { maxAttempts, nonRetryable }: RetryPolicy,
@@ -126,14 +147,14 @@ export function backOff(
 const keptAttempts = 10;
 
 /** The attempt under way as people will see it later. */
-export function closeAttempt(
+export function attemptOf(
   task: TaskRun,
   state: 'succeeded' | 'failed' | 'cancelled',
   now: number,
   failure?: TaskFailure,
-): void {
+): AttemptView {
   const iso = (time: number): string => new Date(time).toISOString();
-  task.attempts.push({
+  return {
     attempt: task.attempt,
     state,
     ...(task.agent !== undefined && { agent: task.agent }),
@@ -141,39 +162,36 @@ export function closeAttempt(
     ...(task.startedAt !== undefined && { startedAt: iso(task.startedAt) }),
     endedAt: iso(now),
     ...(failure && { failure }),
-  });
+  };
+}
+
+/** Older attempts than the last ten are not kept. */
+export function closeAttempt(...[task, ...attempt]: Parameters<typeof attemptOf>): void {
+  task.attempts.push(attemptOf(task, ...attempt));
   if (task.attempts.length > keptAttempts) task.attempts.shift();
 }
 
 function settleItems(run: PlanRun, parent: TaskRun, now: number): void {
-  if (isEnded(parent) || parent.items === undefined) return;
-  const { forEach } = definitionOf(run, parent);
-  const items = (run.items.get(parent.id) ?? []).map((id) => taskOf(run, id));
-  const failed = items.filter(({ state }) => state === 'failed');
+  const left = run.itemsLeft.get(parent.id);
+  if (isEnded(parent) || parent.items === undefined || !left) return;
+  const { forEach, approval } = definitionOf(run, parent);
   const tolerated = Math.floor((parent.items * (forEach?.maxFailurePercent ?? 0)) / 100);
-  if (failed.length > tolerated && !parent.stopping) {
+  if (left.failed > tolerated && !parent.stopping) {
     parent.stopping = true;
     // No new item starts, running ones finish.
-    for (const item of items)
+    for (const item of runsOf(run, parent))
       if (item.state === 'queued' || item.state === 'retrying') enter(run, item, 'cancelled', now);
     parent.nextItem = parent.items;
   }
-  if (items.some((item) => !isEnded(item))) return;
-  const stopped = run.state === 'failing' || run.state === 'cancelling';
-  if (failed.length > tolerated) {
-    const [first] = failed;
-    fail(
-      run,
-      parent,
-      {
-        type: first?.failure?.type ?? 'ItemsFailed',
-        message: `${failed.length} of ${parent.items} items failed; first ${first?.id ?? ''}: ${first?.failure?.message ?? ''}`,
-      },
-      now,
-    );
-  } else if (stopped && items.some(({ state }) => state === 'cancelled')) {
+  if (left.open > 0) return;
+  const isStopped = run.state === 'failing' || run.state === 'cancelling';
+  if (left.failed > tolerated) {
+    const first = runsOf(run, parent).find(({ state }) => state === 'failed');
+    const message = `${left.failed} of ${parent.items} items failed; first ${first?.id ?? ''}: ${first?.failure?.message ?? ''}`;
+    fail(run, parent, { type: first?.failure?.type ?? 'ItemsFailed', message }, now);
+  } else if (isStopped && runsOf(run, parent).some(({ state }) => state === 'cancelled')) {
     enter(run, parent, 'cancelled', now);
     settle(run, parent, now);
-  } else if (definitionOf(run, parent).approval?.at === 'after' && !stopped) parent.reason = 'result to be approved';
+  } else if (approval?.at === 'after' && !isStopped) parent.reason = toBeApproved;
   else succeed(run, parent, now);
 }

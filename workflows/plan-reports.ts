@@ -1,7 +1,42 @@
+import type { ApprovalOutcome } from './contracts/approval';
 import type { TaskReport } from './contracts/messages';
 import { attemptFailed, attemptSucceeded } from './plan-outcome';
 import { compensationReported } from './plan-ending';
 import { definitionOf, enter, type PlanRun } from './plan-state';
+
+const isRecord = (value: unknown): value is Readonly<Record<string, unknown>> =>
+  typeof value === 'object' && value !== null;
+
+/** The reports in what a signal brought: whoever may reach Temporal can send one, and a throw would park the plan. */
+export const readReports = (batch: unknown): readonly TaskReport[] =>
+  Array.isArray(batch) ? batch.filter(isReport) : [];
+
+function isReport(value: unknown): value is TaskReport {
+  if (!isRecord(value)) return false;
+  const { planId, taskId, agent, attempt, kind, output, failure, retryable } = value;
+  if (typeof planId !== 'string' || typeof taskId !== 'string' || typeof agent !== 'string') return false;
+  if (typeof attempt !== 'number') return false;
+  if (kind === 'succeeded') return output !== undefined;
+  if (kind === 'failed')
+    return (
+      typeof retryable === 'boolean' &&
+      isRecord(failure) &&
+      typeof failure['type'] === 'string' &&
+      typeof failure['message'] === 'string'
+    );
+  return kind === 'started' || kind === 'lost';
+}
+
+/** The outcome in what a signal brought, likewise. */
+export const readOutcomes = (value: unknown): readonly ApprovalOutcome[] => (isOutcome(value) ? [value] : []);
+
+const isOutcome = (value: unknown): value is ApprovalOutcome =>
+  isRecord(value) &&
+  typeof value['approvalId'] === 'string' &&
+  typeof value['digest'] === 'string' &&
+  ['approved', 'rejected', 'expired', 'withdrawn'].includes(String(value['status'])) &&
+  ['decidedBy', 'reason'].every((key) => value[key] === undefined || typeof value[key] === 'string') &&
+  (value['subject'] === undefined || isRecord(value['subject']));
 
 /** Applies one report; of a stale or repeated attempt, of an unknown task, or after the end it changes nothing. */
 export function applyReport(run: PlanRun, report: TaskReport, now: number): void {
@@ -36,7 +71,7 @@ export function applyReport(run: PlanRun, report: TaskReport, now: number): void
       attemptFailed(
         run,
         task,
-        { type: report.failure.type, message: report.failure.message.slice(0, 1000) },
+        { type: report.failure.type.slice(0, 100), message: report.failure.message.slice(0, 1000) },
         report.retryable,
         now,
       );

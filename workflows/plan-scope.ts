@@ -1,6 +1,6 @@
 import type { Json, JsonObject } from './contracts/json';
 import { type CelScope, celScope, tasksReadBy, type Variable } from './expressions';
-import { definitionOf, type PlanRun, type TaskRun, taskOf } from './plan-state';
+import { type PlanRun, type TaskRun, taskOf } from './plan-state';
 
 /** What the expressions of these values may see: of the tasks only those that they name. */
 export function scopeFor(
@@ -11,12 +11,14 @@ export function scopeFor(
 ): CelScope {
   const tasks: Record<string, Json> = {};
   for (const id of tasksReadBy(values)) if (run.tasks.has(id)) tasks[id] = taskValue(run, taskOf(run, id));
+  // One answer covers all items.
+  const approval = task?.approval ?? (task?.parent === undefined ? undefined : taskOf(run, task.parent).approval);
   return celScope({
     inputs: run.inputs,
     tasks,
     plan: planValue(run),
     ...(task?.index !== undefined && { index: task.index, item: task.item ?? null }),
-    ...(task?.approval && { approval: task.approval }),
+    ...(approval && { approval }),
     ...more,
   });
 }
@@ -48,33 +50,3 @@ function taskValue(run: PlanRun, task: TaskRun): JsonObject {
 }
 // Expressions know three ends; a cancelled or compensated task is one that did not succeed.
 const statusOf = ({ state }: TaskRun): string => (state === 'succeeded' || state === 'skipped' ? state : 'failed');
-
-/** Results beyond this many bytes are dropped as soon as no expression needs them; below it they stay to be looked at. */
-const keepBytes = 256 * 1024;
-
-/** Lets go of results that no expression will read any more. */
-export function dropResults(run: PlanRun): void {
-  if (run.keptBytes <= keepBytes) return;
-  for (const task of run.tasks.values()) {
-    if (run.keptBytes <= keepBytes) return;
-    if (task.output === undefined || task.state !== 'succeeded') continue;
-    const readers = run.readers.get(definitionOf(run, task).id);
-    const isNeeded =
-      readers !== undefined &&
-      [...readers].some((reader) => {
-        const one = run.tasks.get(reader);
-        return (
-          one === undefined ||
-          one.state === 'pending' ||
-          one.state === 'queued' ||
-          one.state === 'waiting' ||
-          hasUnstartedItems(one)
-        );
-      });
-    if (isNeeded) continue;
-    run.keptBytes -= JSON.stringify(task.output).length;
-    delete task.output;
-    task.outputDropped = true;
-  }
-}
-const hasUnstartedItems = ({ items, nextItem }: TaskRun): boolean => items !== undefined && (nextItem ?? 0) < items;

@@ -1,17 +1,21 @@
 import type { Json, JsonObject } from './contracts/json';
+import type { TaskState } from './contracts/plan';
 import type { PlanDefinition, TaskDefinition } from './contracts/plan-definition';
 import { tasksReadBy } from './expressions';
-import { isEnded, noEffects, type PlanRun, type PlanSnapshot, type TaskRun } from './plan-state';
-import type { TaskState } from './contracts/plan';
+import { isEnded, noEffects, type PlanRun, type PlanSnapshot, type TaskRun, taskOf, topOf } from './plan-state';
 
-/** Values of a task that hold expressions; evaluated before its first attempt, but for the compensation's. */
-const early = (task: TaskDefinition): readonly Json[] => [
+/** Values of a task that hold expressions, but for its compensation's. */
+const valuesOf = (task: TaskDefinition): readonly Json[] => [
   task.with,
   task.title,
   ...(task.when === undefined ? [] : [task.when]),
   ...(task.forEach ? [task.forEach.in] : []),
   ...(task.approval
-    ? [task.approval.title ?? '', task.approval.message ?? '', task.approval.show as unknown as Json]
+    ? [
+        task.approval.title ?? '',
+        task.approval.message ?? '',
+        ...task.approval.show.flatMap(({ title, value }) => [title, value]),
+      ]
     : []),
 ];
 
@@ -28,20 +32,11 @@ export function createRun(
 ): PlanRun {
   const { plan } = input;
   const tasks = new Map<string, TaskRun>();
-  const items = new Map<string, string[]>();
-  if (snapshot) {
-    for (const task of snapshot.tasks) {
-      tasks.set(task.id, { ...task, attempts: [...task.attempts] });
-      if (task.parent !== undefined) items.set(task.parent, [...(items.get(task.parent) ?? []), task.id]);
-    }
-  } else
+  if (snapshot) for (const task of snapshot.tasks) tasks.set(task.id, { ...task, attempts: [...task.attempts] });
+  else
     plan.tasks.forEach(({ id }, of) =>
       tasks.set(id, { id, of, state: 'pending', attempt: 0, tries: 0, round: 0, attempts: [] }),
     );
-
-  const dependents = new Map<string, string[]>();
-  for (const { id, needs, after } of plan.tasks)
-    for (const before of [...needs, ...after]) dependents.set(before, [...(dependents.get(before) ?? []), id]);
   const run: PlanRun = {
     ...input,
     state: snapshot?.state ?? 'running',
@@ -52,22 +47,34 @@ export function createRun(
     ...(snapshot?.stillSince !== undefined && { stillSince: snapshot.stillSince }),
     ...(snapshot?.pauseReason !== undefined && { pauseReason: snapshot.pauseReason }),
     tasks,
-    items,
-    dependents,
+    items: new Map(),
+    dependents: dependentsOf(plan),
     open: new Map(),
     ready: [],
     queue: [],
     active: new Set(),
     underWay: 0,
+    itemsLeft: new Map(),
+    openGates: 0,
+    held: [],
     counts: new Map<TaskState, number>(),
     dirty: new Set(snapshot ? [] : tasks.keys()),
     planDirty: !snapshot,
     effects: noEffects(),
-    readers: readersOf(plan),
+    ...readingOf(plan),
     compensating: new Map(),
+    kept: new Map(),
     keptBytes: 0,
+    resultParts: [...(snapshot?.resultParts ?? [])],
+    away: new Map(),
+    recalls: new Set(),
   };
-  index(run);
+  for (const task of run.tasks.values()) index(run, task);
+  for (const { id, needs, after } of plan.tasks) {
+    const left = [...needs, ...after].filter((before) => !isEnded(taskOf(run, before))).length;
+    run.open.set(id, left);
+    if (left === 0 && taskOf(run, id).state === 'pending') run.ready.push(id);
+  }
   return run;
 }
 
@@ -79,31 +86,46 @@ const deadline = (
   return plan.deadlineMs === undefined ? {} : { deadlineAt: startedAt + plan.deadlineMs };
 };
 
-function index(run: PlanRun): void {
-  for (const { id, needs, after } of run.plan.tasks) {
-    const left = [...needs, ...after].filter((before) => {
-      const task = run.tasks.get(before);
-      return task && !isEnded(task);
-    }).length;
-    run.open.set(id, left);
-    if (left === 0 && run.tasks.get(id)?.state === 'pending') run.ready.push(id);
+/** Enters one task into the indexes; a forEach comes before its items. */
+function index(run: PlanRun, task: TaskRun): void {
+  const parent = task.parent === undefined ? undefined : taskOf(run, task.parent);
+  if (parent) {
+    run.items.get(parent.id)?.push(task.id);
+    const left = run.itemsLeft.get(parent.id);
+    if (left && !isEnded(task)) left.open += 1;
+    if (left && task.state === 'failed') left.failed += 1;
+  } else run.counts.set(task.state, (run.counts.get(task.state) ?? 0) + 1);
+  const isFanOut = task.items !== undefined;
+  if (isFanOut) {
+    run.items.set(task.id, []);
+    run.itemsLeft.set(task.id, { open: 0, failed: 0 });
   }
-  for (const task of run.tasks.values()) {
-    if (task.parent === undefined) run.counts.set(task.state, (run.counts.get(task.state) ?? 0) + 1);
-    if (task.state !== 'pending' && !isEnded(task)) run.active.add(task.id);
-    const isFanOut = task.parent === undefined && task.items !== undefined;
-    if (!isFanOut && (task.state === 'dispatched' || task.state === 'running')) run.underWay += 1;
-    // Items wait in their parent's own line; a retried one waits in the common one.
-    if (
-      task.state === 'queued' &&
-      (task.parent === undefined || (task.index ?? 0) < (run.tasks.get(task.parent)?.nextItem ?? 0))
-    )
-      run.queue.push(task.id);
-    if (task.output !== undefined) run.keptBytes += JSON.stringify(task.output).length;
+  if (task.state !== 'pending' && !isEnded(task)) run.active.add(task.id);
+  if (!isFanOut && (task.state === 'dispatched' || task.state === 'running')) run.underWay += 1;
+  // Items wait in their parent's own line; a retried one waits in the common one.
+  if (task.state === 'queued' && !isFanOut && (!parent || (task.index ?? 0) < (parent.nextItem ?? 0)))
+    run.queue.push(task.id);
+  if (task.gate) run.openGates += 1;
+  const top = topOf(task);
+  if (task.output !== undefined) {
+    const bytes = JSON.stringify(task.output).length;
+    run.kept.set(top, (run.kept.get(top) ?? 0) + bytes);
+    run.keptBytes += bytes;
+  } else if (task.stored !== undefined) {
+    const parts = run.away.get(top);
+    if (parts) parts.add(task.stored);
+    else run.away.set(top, new Set([task.stored]));
   }
 }
 
-function readersOf(plan: PlanDefinition): ReadonlyMap<string, ReadonlySet<string>> {
+function dependentsOf({ tasks }: PlanDefinition): ReadonlyMap<string, readonly string[]> {
+  const dependents = new Map<string, string[]>();
+  for (const { id, needs, after } of tasks) for (const before of [...needs, ...after]) append(dependents, before, id);
+  return dependents;
+}
+
+function readingOf(plan: PlanDefinition): Pick<PlanRun, 'reads' | 'readers'> {
+  const reads = new Map<string, readonly string[]>();
   const readers = new Map<string, Set<string>>();
   const add = (read: string, reader: string): void => {
     const known = readers.get(read);
@@ -111,24 +133,18 @@ function readersOf(plan: PlanDefinition): ReadonlyMap<string, ReadonlySet<string
     else readers.set(read, new Set([reader]));
   };
   for (const task of plan.tasks) {
-    for (const read of tasksReadBy(early(task))) add(read, task.id);
+    const ids = [...tasksReadBy(valuesOf(task))];
+    reads.set(task.id, ids);
+    for (const id of ids) add(id, task.id);
     // A compensation may run at the very end: what it reads is kept until then.
-    if (task.compensation) for (const read of [...tasksReadBy([task.compensation.with]), task.id]) add(read, '(end)');
+    if (task.compensation) for (const id of [...tasksReadBy([task.compensation.with]), task.id]) add(id, '(end)');
   }
-  for (const read of tasksReadBy([plan.result])) add(read, '(end)');
-  return readers;
+  for (const id of tasksReadBy([plan.result])) add(id, '(end)');
+  return { reads, readers };
 }
 
-/** The run as plain data; `createRun` with it goes on where this one stands. */
-export function snapshotOf(run: PlanRun): PlanSnapshot {
-  return {
-    state: run.state,
-    compensation: run.compensation,
-    cursor: run.cursor,
-    tasks: [...run.tasks.values()],
-    ...(run.failure && { failure: run.failure }),
-    ...(run.deadlineAt !== undefined && { deadlineAt: run.deadlineAt }),
-    ...(run.stillSince !== undefined && { stillSince: run.stillSince }),
-    ...(run.pauseReason !== undefined && { pauseReason: run.pauseReason }),
-  };
+function append(lists: Map<string, string[]>, key: string, value: string): void {
+  const list = lists.get(key);
+  if (list) list.push(value);
+  else lists.set(key, [value]);
 }

@@ -54,9 +54,13 @@ export interface TaskRun {
   tries: number;
   round: number;
   title?: string;
+  /** Kept only when people decided about them; otherwise they are evaluated anew for each attempt. */
   arguments?: JsonObject;
   output?: Json;
+  /** Its result was let go: nothing that was waiting for it read it any more. */
   outputDropped?: true;
+  /** Place in `resultParts` of the part that holds its result, whether or not it is at hand too. */
+  stored?: number;
   failure?: TaskFailure;
   reason?: string;
   agent?: string;
@@ -75,6 +79,8 @@ export interface TaskRun {
     readonly by: readonly string[];
   };
   approval?: { readonly choice: string; readonly reason: string; readonly form: null };
+  /** The outcome under which it may be dispatched. */
+  decision?: NonNullable<TaskDispatch['approval']>;
   everDispatched?: true;
   /** Told to stop: whatever comes back ends it. */
   stopping?: true;
@@ -111,6 +117,13 @@ export interface PlanSnapshot {
   readonly deadlineAt?: number;
   readonly stillSince?: number;
   readonly pauseReason?: string;
+  readonly resultParts: readonly ResultPart[];
+}
+
+/** Results that left for the artifact store, because they are needed later and would make a snapshot too large. */
+export interface ResultPart {
+  readonly artifact: string;
+  readonly bytes: number;
 }
 
 /** A plan while it runs: the snapshot's data, and indexes over it that are rebuilt when a run begins. */
@@ -139,15 +152,36 @@ export interface PlanRun {
   readonly queue: string[];
   readonly active: Set<string>;
   underWay: number;
+  /** Of each forEach: items that have not ended, and those that failed. */
+  readonly itemsLeft: Map<string, { open: number; failed: number }>;
+  openGates: number;
+  /** Tasks whose gate waits until fewer are open. */
+  readonly held: string[];
   readonly counts: Map<TaskState, number>;
   readonly dirty: Set<string>;
   planDirty: boolean;
   effects: Effects;
   /** Tasks whose expressions read this task: its result may go once all of these are past evaluation. */
   readonly readers: ReadonlyMap<string, ReadonlySet<string>>;
+  /** What each task reads before its first attempt and in its texts. */
+  readonly reads: ReadonlyMap<string, readonly string[]>;
   readonly compensating: Map<string, number>;
+  /** Bytes of results at hand, by task of the plan. */
+  readonly kept: Map<string, number>;
   keptBytes: number;
+  resultParts: ResultPart[];
+  /** Parts that hold results of a task and are not at hand. */
+  readonly away: Map<string, Set<number>>;
+  /** Parts that are needed now. */
+  readonly recalls: Set<number>;
 }
+
+/** Id of the task of the plan that this one is, or is an item of. */
+export const topOf = ({ id, parent }: TaskRun): string => parent ?? id;
+
+/** The runs of a task that agents see: itself, or each of its items. */
+export const runsOf = (run: PlanRun, task: TaskRun): readonly TaskRun[] =>
+  task.items === undefined ? [task] : (run.items.get(task.id) ?? []).map((id) => taskOf(run, id));
 
 export function definitionOf(run: PlanRun, task: TaskRun): TaskDefinition {
   const definition = run.plan.tasks[task.of];
@@ -172,7 +206,12 @@ export function enter(run: PlanRun, task: TaskRun, next: TaskState, now: number)
   if (task.parent === undefined) {
     run.counts.set(task.state, (run.counts.get(task.state) ?? 1) - 1);
     run.counts.set(next, (run.counts.get(next) ?? 0) + 1);
-  } else run.dirty.add(task.parent);
+  } else {
+    run.dirty.add(task.parent);
+    const left = run.itemsLeft.get(task.parent);
+    if (left && !isEnded(task) && endStates.has(next)) left.open -= 1;
+    if (left && next === 'failed') left.failed += 1;
+  }
   task.state = next;
   if (isActive(next)) run.active.add(task.id);
   else run.active.delete(task.id);

@@ -1,5 +1,9 @@
+import type { JsonObject } from './contracts/json';
 import type { ChangeSet, PlanHeader, TaskDetail, TaskState, TaskView } from './contracts/plan';
-import { definitionOf, type PlanRun, type TaskRun, taskOf } from './plan-state';
+import { ExpressionFailure } from './expressions';
+import { argumentsOf } from './plan-arguments';
+import { areAtHand } from './plan-results';
+import { definitionOf, type PlanRun, type TaskRun, taskOf, topOf } from './plan-state';
 
 const iso = (time: number): string => new Date(time).toISOString();
 
@@ -69,10 +73,24 @@ export function taskDetail(run: PlanRun, id: string): TaskDetail | null {
   if (!task) return null;
   return {
     ...taskView(run, task),
-    ...(task.arguments && { arguments: task.arguments }),
+    ...shownArguments(run, task),
     ...(task.output !== undefined && { output: task.output }),
     attempts: task.attempts,
   };
+}
+
+/** Those of the last attempt: kept, or evaluated again as long as what they read is at hand. */
+function shownArguments(run: PlanRun, task: TaskRun): { readonly arguments?: JsonObject } {
+  if (task.arguments) return { arguments: task.arguments };
+  const wasSent =
+    task.items === undefined && task.everDispatched && task.state !== 'pending' && task.state !== 'queued';
+  if (!wasSent || !areAtHand(run, run.reads.get(topOf(task)) ?? [])) return {};
+  try {
+    return { arguments: argumentsOf(run, task) };
+  } catch (error) {
+    if (!(error instanceof ExpressionFailure)) throw error;
+    return {};
+  }
 }
 
 /** Tasks in the plan's order, the items of a forEach after it. */
@@ -81,24 +99,34 @@ export function taskPage(run: PlanRun, offset: number, limit: number): readonly 
   return ids.slice(offset, offset + Math.min(limit, 1000)).map((id) => taskView(run, taskOf(run, id)));
 }
 
-/** What changed since the last call, cut so that none is larger than `maxTasks` tasks; empty when nothing did. */
-export function takeChanges(run: PlanRun, now: number, maxTasks: number): readonly ChangeSet[] {
+const changeTasks = 500;
+const changeBytes = 200 * 1024;
+
+/** What changed since the last call, in sets of at most 500 tasks and 200 KiB of them; none when nothing did. */
+export function takeChanges(run: PlanRun, now: number): readonly ChangeSet[] {
   if (run.dirty.size === 0 && !run.planDirty) return [];
-  const ids = [...run.dirty].filter((id) => run.tasks.has(id));
+  const sets: TaskView[][] = [[]];
+  let bytes = 0;
+  for (const id of run.dirty) {
+    const task = run.tasks.get(id);
+    if (!task) continue; // an item of a forEach that is run again
+    const view = taskView(run, task);
+    const size = JSON.stringify(view).length;
+    const current = sets.at(-1) ?? [];
+    if (current.length > 0 && (current.length >= changeTasks || bytes + size > changeBytes)) {
+      sets.push([view]);
+      bytes = size;
+    } else {
+      current.push(view);
+      bytes += size;
+    }
+  }
   run.dirty.clear();
   run.planDirty = false;
-  const sets: ChangeSet[] = [];
-  for (let at = 0; at === 0 || at < ids.length; at += maxTasks) {
+  return sets.map((views) => {
     run.cursor += 1;
-    sets.push({
-      planId: run.planId,
-      cursor: run.cursor,
-      at: iso(now),
-      plan: headerOf(run),
-      tasks: ids.slice(at, at + maxTasks).map((id) => taskView(run, taskOf(run, id))),
-    });
-  }
-  return sets;
+    return { planId: run.planId, cursor: run.cursor, at: iso(now), plan: headerOf(run), tasks: views };
+  });
 }
 
 /** A few lines for the Temporal UI: done, running, waiting and for whom. */

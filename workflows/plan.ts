@@ -1,29 +1,7 @@
-import {
-  allHandlersFinished,
-  condition,
-  continueAsNew,
-  getExternalWorkflowHandle,
-  isCancellation,
-  ParentClosePolicy,
-  proxyActivities,
-  proxyLocalActivities,
-  setCurrentDetails,
-  setHandler,
-  sleep,
-  startChild,
-  upsertSearchAttributes,
-  workflowInfo,
-} from '@temporalio/workflow';
-import { WorkflowExecutionAlreadyStartedError } from '@temporalio/common';
-import type { BusActivities, DataActivities, Publication } from '../activities/plan';
-import {
-  approvalDecided,
-  type ApprovalMemo,
-  type ApprovalOutcome,
-  type ApprovalRequest,
-  approvalWorkflowId,
-  withdraw,
-} from './contracts/approval';
+import { allHandlersFinished, CancellationScope, condition, continueAsNew, setHandler } from '@temporalio/workflow';
+import { ask } from './asking';
+import { createLifetime, loadSnapshot, saveSnapshot } from './continuing';
+import { approvalDecided, type ApprovalOutcome } from './contracts/approval';
 import { failure } from './contracts/failures';
 import type { TaskReport } from './contracts/messages';
 import {
@@ -31,122 +9,141 @@ import {
   header,
   pause,
   type PlanCommand,
+  type PlanHeader,
   type PlanOutcome,
   type PlanStart,
-  reportBatchLimits,
   resume,
   retryTask,
-  searchAttributes,
   task,
   tasks,
   tasksReported,
 } from './contracts/plan';
-import { taskQueues } from './contracts/task-queues';
-import { cancelPlan, pausePlan, refuseCommand, refuseRetry, resumePlan, retryTask as runAgain } from './plan-commands';
+import {
+  cancelPlan,
+  type CommandName,
+  pausePlan,
+  refuseCommand,
+  refuseRetry,
+  resumePlan,
+  retryTask as runAgain,
+} from './plan-commands';
 import { applyOutcome } from './plan-gates';
-import { advance, nextWake } from './plan-progress';
-import { applyReport } from './plan-reports';
-import { createRun, snapshotOf } from './plan-start';
-import { noEffects, type PlanRun, type PlanSnapshot } from './plan-state';
-import { headerOf, summaryOf, takeChanges, taskDetail, taskPage } from './plan-view';
-import type { approvalWorkflow } from './approval';
+import { advance } from './plan-progress';
+import { applyReport, readOutcomes, readReports } from './plan-reports';
+import { createRun } from './plan-start';
+import { noEffects, type PlanRun } from './plan-state';
+import { nextWake } from './plan-time';
+import { headerOf, takeChanges, taskDetail, taskPage } from './plan-view';
+import { createPublishing } from './publishing';
+import { createVisibility } from './visibility';
+import { createWakeTimer } from './wake-timer';
 
-// A local activity holds the workflow task open, and with it signals and queries: it gets 2 s and two tries, then the
-// same activity runs remotely and stays there for a minute (measured: design page "temporal shapes", section 3).
-const fast = proxyLocalActivities<BusActivities>({
-  startToCloseTimeout: '2 seconds',
-  scheduleToCloseTimeout: '3 seconds',
-  retry: { maximumAttempts: 2, initialInterval: '200 milliseconds' },
-});
-const sure = proxyActivities<BusActivities>({
-  taskQueue: taskQueues.bus,
-  startToCloseTimeout: '30 seconds',
-  retry: { initialInterval: '500 milliseconds', maximumInterval: '10 seconds' },
-});
-const data = proxyActivities<DataActivities>({
-  taskQueue: taskQueues.data,
-  startToCloseTimeout: '1 minute',
-  retry: { maximumInterval: '30 seconds' },
-});
-const remoteForMs = 60_000;
+/** Messages that go into the next run's arguments; the rest of those is at most another MiB. */
+const handedOverCharacters = 256 * 1024;
 
-// A run ends long before the server's limits of 10,000 signals and 2,000 updates.
-const maxSignals = 5_000;
-const maxUpdates = 1_000;
-const inlineSnapshotBytes = 512 * 1024;
-const partBytes = 1024 * 1024;
-
-/** A plan while it runs, durable: what was continued, and what the messages bring. */
+/**
+ * A plan while it runs. What to do is decided by pure code (`advance`); here the messages come in, the world is told,
+ * and the run continues as new before its history is too long.
+ *
+ * A plan that fails is a workflow that completes and says so. Temporal's own request to cancel is a CancelPlan: agents
+ * are told, gates are withdrawn, and what was done is compensated.
+ */
 export async function planWorkflow(start: PlanStart): Promise<PlanOutcome> {
-  const run = createRun({ ...start, startedAt: Date.parse(start.startedAt) }, await snapshotIn(start));
-  const reports: TaskReport[] = [];
-  const outcomes: ApprovalOutcome[] = [];
+  const cancelRequested = CancellationScope.current().cancelRequested;
+  return CancellationScope.nonCancellable(() => runPlan(start, cancelRequested));
+}
+
+async function runPlan(start: PlanStart, cancelRequested: Promise<never>): Promise<PlanOutcome> {
+  const { planId } = start;
+  const snapshot = await loadSnapshot(start);
+  const run = createRun({ ...start, startedAt: Date.parse(start.startedAt) }, snapshot);
+  const lifetime = createLifetime();
+  const publishing = createPublishing();
+  const visibility = createVisibility(run, snapshot !== undefined);
+  const reports: TaskReport[] = [...(start.continued?.reports ?? [])];
+  const outcomes: ApprovalOutcome[] = [...(start.continued?.outcomes ?? [])];
   let news = true;
   let draining = false;
-  let signals = 0;
-  let updates = 0;
-  let remoteUntil = 0;
+  const timer = createWakeTimer(() => {
+    news = true;
+  });
 
   // Signal handlers only push: one that awaits would starve the end of the run (measured, section 4).
   setHandler(tasksReported, (batch) => {
-    signals += 1;
-    reports.push(...batch);
+    lifetime.signals.count += 1;
+    reports.push(...readReports(batch));
     news = true;
   });
   setHandler(approvalDecided, (outcome) => {
-    signals += 1;
-    outcomes.push(outcome);
+    lifetime.signals.count += 1;
+    outcomes.push(...readOutcomes(outcome));
     news = true;
   });
-  const command =
-    (name: Parameters<typeof refuseCommand>[1], apply: () => void): (() => ReturnType<typeof headerOf>) =>
-    () => {
-      updates += 1;
-      refuseCommand(run, name);
-      apply();
-      news = true;
-      return headerOf(run);
-    };
-  const validator = (name: Parameters<typeof refuseCommand>[1]) => ({
-    validator: (_command: PlanCommand): void => {
-      if (draining) throw failure('Draining', `plan ${run.planId} continues as new; try again`);
-      refuseCommand(run, name);
-    },
+  cancelRequested.catch(() => {
+    if (run.state === 'running' || run.state === 'paused') cancelPlan(run);
+    news = true;
   });
+
+  // Looked at twice, in the validator for a refusal without an event, and when it is applied.
+  const applyCommand = (name: CommandName, apply: () => void): PlanHeader => {
+    refuseCommand(run, name);
+    apply();
+    lifetime.updates.count += 1;
+    news = true;
+    return headerOf(run);
+  };
+  const refuse = (name: CommandName, command: PlanCommand): void => {
+    if (draining) throw failure('Draining', `plan ${planId} continues as new; try again`);
+    if (typeof (command as Partial<PlanCommand> | undefined)?.by !== 'string')
+      throw failure('InvalidInput', 'a command says who gives it');
+    refuseCommand(run, name);
+  };
   setHandler(
     pause,
-    ({ reason, by }) =>
-      command('pause', () => {
+    ({ by, reason }) =>
+      applyCommand('pause', () => {
         pausePlan(run, reason ?? `by ${by}`);
-      })(),
-    validator('pause'),
+      }),
+    {
+      validator: (command: PlanCommand) => {
+        refuse('pause', command);
+      },
+    },
   );
   setHandler(
     resume,
     (_command) =>
-      command('resume', () => {
+      applyCommand('resume', () => {
         resumePlan(run);
-      })(),
-    validator('resume'),
+      }),
+    {
+      validator: (command: PlanCommand) => {
+        refuse('resume', command);
+      },
+    },
   );
   setHandler(
     cancel,
     (_command) =>
-      command('cancel', () => {
+      applyCommand('cancel', () => {
         cancelPlan(run);
-      })(),
-    validator('cancel'),
+      }),
+    {
+      validator: (command: PlanCommand) => {
+        refuse('cancel', command);
+      },
+    },
   );
   setHandler(
     retryTask,
     ({ taskId }) =>
-      command('retryTask', () => {
+      applyCommand('retryTask', () => {
         refuseRetry(run, taskId);
         runAgain(run, taskId, Date.now());
-      })(),
+      }),
     {
       validator: (command: PlanCommand & { readonly taskId: string }) => {
-        validator('retryTask').validator(command);
+        refuse('retryTask', command);
         refuseRetry(run, command.taskId);
       },
     },
@@ -155,11 +152,6 @@ export async function planWorkflow(start: PlanStart): Promise<PlanOutcome> {
   setHandler(tasks, ({ offset, limit }) => taskPage(run, offset, limit));
   setHandler(task, (id) => taskDetail(run, id));
 
-  const timer = createTimer(() => {
-    news = true;
-  });
-  const seen = createVisibility(run);
-
   for (;;) {
     await condition(() => news);
     news = false;
@@ -167,175 +159,39 @@ export async function planWorkflow(start: PlanStart): Promise<PlanOutcome> {
     for (const outcome of outcomes.splice(0)) applyOutcome(run, outcome, Date.now());
     advance(run, Date.now());
     await tellTheWorld();
+    let isFetched = true;
+    if (run.recalls.size > 0) {
+      isFetched = await lifetime.recall(run);
+      news = true;
+    }
     const wake = nextWake(run);
     if (wake !== undefined) timer.arm(wake);
-    seen.update();
+    visibility.update();
     const ended = outcomeOf(run);
     if (ended && !news) {
       await condition(allHandlersFinished);
       return ended;
     }
-    if (!ended && (workflowInfo().continueAsNewSuggested || signals >= maxSignals || updates >= maxUpdates)) {
+    if (!ended && (!isFetched || lifetime.isOver())) {
       draining = true;
       await condition(allHandlersFinished);
-      for (const report of reports.splice(0)) applyReport(run, report, Date.now());
-      for (const outcome of outcomes.splice(0)) applyOutcome(run, outcome, Date.now());
-      // What these brought is acted upon by the next run.
-      await continueAsNew<typeof planWorkflow>({ ...start, continued: await snapshotOut(run) });
+      const continued = { ...(await saveSnapshot(run)), reports, outcomes };
+      // What came meanwhile is applied by the next run; when it is too much to hand over, by this one first.
+      if (JSON.stringify([reports, outcomes]).length <= handedOverCharacters)
+        await continueAsNew<typeof planWorkflow>({ ...start, continued });
+      draining = false;
     }
   }
 
   async function tellTheWorld(): Promise<void> {
     const { dispatches, cancels, approvals, withdrawals } = run.effects;
     run.effects = noEffects();
-    for (const request of approvals) await openRequest(request);
-    for (const approvalId of withdrawals) await withdrawRequest(approvalId);
-    const changes = takeChanges(run, Date.now(), reportBatchLimits.reports);
-    for (const publication of cutToSize({ planId: run.planId, tasks: dispatches, cancels, changes }))
-      await publish(publication);
-  }
-
-  async function publish(publication: Publication): Promise<void> {
-    if (Date.now() >= remoteUntil) {
-      try {
-        await fast.publish(publication);
-        return;
-      } catch (error) {
-        if (isCancellation(error)) throw error;
-        remoteUntil = Date.now() + remoteForMs;
-      }
-    }
-    await sure.publish(publication);
+    await ask(approvals, withdrawals);
+    await publishing.publish({ planId, tasks: dispatches, cancels, changes: takeChanges(run, Date.now()) });
   }
 }
 
 function outcomeOf(run: PlanRun): PlanOutcome | undefined {
   if (run.state !== 'succeeded' && run.state !== 'failed' && run.state !== 'cancelled') return undefined;
   return { state: run.state, result: run.result ?? null, ...(run.failure && { failure: run.failure }) };
-}
-
-/** One timer for the whole plan: kept when the next deadline moves later, one more only for an earlier one. */
-function createTimer(due: () => void): { arm(at: number): void } {
-  let armed: number | undefined;
-  return {
-    arm(at) {
-      if (armed !== undefined && armed <= at) return;
-      armed = at;
-      void sleep(Math.max(1, at - Date.now())).then(
-        () => {
-          if (armed === at) armed = undefined;
-          due();
-        },
-        () => undefined,
-      ); // the workflow was cancelled
-    },
-  };
-}
-
-/** Search attributes and the summary in the Temporal UI; an event only when something that lists show has changed. */
-function createVisibility(run: PlanRun): { update(): void } {
-  let last = '';
-  return {
-    update() {
-      setCurrentDetails(summaryOf(run));
-      const { waitingFor, state } = headerOf(run);
-      const who = [...new Set(waitingFor.flatMap(({ by }) => by))].sort();
-      const now = JSON.stringify([state, who]);
-      // Every plan begins as running with nobody to wait for: that is what it was started with.
-      if (now === last || (last === '' && now === '["running",[]]')) return;
-      last = now;
-      upsertSearchAttributes({
-        [searchAttributes.status]: [state],
-        [searchAttributes.waitingForPerson]: [who.length > 0],
-        [searchAttributes.waitingFor]: who,
-      });
-    },
-  };
-}
-
-/** A gate is a child that outlives this run, and also the plan's continuing as new. The same request again is one. */
-async function openRequest(request: ApprovalRequest): Promise<void> {
-  const memo: ApprovalMemo = {
-    title: request.title.slice(0, 300),
-    planTitle: request.planTitle.slice(0, 200),
-    taskId: request.taskId,
-    by: request.by,
-    excluded: request.excluded,
-    requestedBy: request.requestedBy,
-    requestedAt: request.requestedAt,
-    expiresAt: request.expiresAt,
-  };
-  try {
-    await startChild<typeof approvalWorkflow>('approvalWorkflow', {
-      args: [request],
-      workflowId: approvalWorkflowId(request.approvalId),
-      parentClosePolicy: ParentClosePolicy.ABANDON,
-      memo: { ...memo },
-      staticSummary: request.title.slice(0, 200),
-      searchAttributes: {
-        [searchAttributes.kind]: ['approval'],
-        [searchAttributes.planId]: [request.planId],
-        [searchAttributes.planName]: [request.planName],
-        [searchAttributes.status]: ['open'],
-        [searchAttributes.owner]: [request.requestedBy],
-        [searchAttributes.waitingForPerson]: [true],
-        [searchAttributes.waitingFor]: [...request.by],
-      },
-    });
-  } catch (error) {
-    if (!(error instanceof WorkflowExecutionAlreadyStartedError)) throw error;
-  }
-}
-
-async function withdrawRequest(approvalId: string): Promise<void> {
-  try {
-    await getExternalWorkflowHandle(approvalWorkflowId(approvalId)).signal(withdraw, {
-      reason: 'the plan no longer asks',
-    });
-  } catch (error) {
-    if (isCancellation(error)) throw error; // otherwise it has ended already, which is what is wanted
-  }
-}
-
-const publicationBytes = 256 * 1024;
-
-/** At most 500 tasks and 256 KiB each; changes leave with the first tasks, so that most cost no event of their own. */
-export function cutToSize({ planId, tasks: all, cancels, changes }: Publication): readonly Publication[] {
-  if (all.length === 0 && cancels.length === 0 && changes.length === 0) return [];
-  const publications: Publication[] = [];
-  let current: {
-    tasks: Publication['tasks'][number][];
-    cancels: Publication['cancels'];
-    changes: Publication['changes'][number][];
-  } = { tasks: [], cancels, changes: [] };
-  let bytes = 0;
-  const add = (size: number, put: () => void): void => {
-    if (bytes > 0 && (bytes + size > publicationBytes || current.tasks.length >= reportBatchLimits.reports)) {
-      publications.push({ planId, ...current });
-      current = { tasks: [], cancels: [], changes: [] };
-      bytes = 0;
-    }
-    bytes += size;
-    put();
-  };
-  for (const one of all) add(JSON.stringify(one).length, () => current.tasks.push(one));
-  for (const one of changes) add(JSON.stringify(one).length, () => current.changes.push(one));
-  return [...publications, { planId, ...current }];
-}
-
-async function snapshotIn({ continued }: PlanStart): Promise<PlanSnapshot | undefined> {
-  if (!continued) return undefined;
-  if (continued.inline !== undefined) return JSON.parse(continued.inline) as PlanSnapshot;
-  const parts = await Promise.all((continued.parts ?? []).map((artifact) => data.getSnapshotPart({ artifact })));
-  return JSON.parse(parts.join('')) as PlanSnapshot;
-}
-
-/** A payload over 2 MiB would hang the workflow: a large snapshot leaves in parts and only their digests travel. */
-async function snapshotOut(run: PlanRun): Promise<NonNullable<PlanStart['continued']>> {
-  const text = JSON.stringify(snapshotOf(run));
-  if (text.length <= inlineSnapshotBytes) return { inline: text };
-  const parts: string[] = [];
-  for (let at = 0; at < text.length; at += partBytes)
-    parts.push(await data.putSnapshotPart({ planId: run.planId, text: text.slice(at, at + partBytes) }));
-  return { parts };
 }

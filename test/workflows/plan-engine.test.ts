@@ -3,10 +3,12 @@ import type { TaskReport } from '../../workflows/contracts/messages';
 import type { PlanDefinition } from '../../workflows/contracts/plan-definition';
 import { applyOutcome } from '../../workflows/plan-gates';
 import { cancelPlan, pausePlan, resumePlan, retryTask } from '../../workflows/plan-commands';
-import { advance, nextWake } from '../../workflows/plan-progress';
+import { advance } from '../../workflows/plan-progress';
 import { applyReport } from '../../workflows/plan-reports';
-import { createRun, snapshotOf } from '../../workflows/plan-start';
+import { decodeSnapshot, encodeSnapshot } from '../../workflows/plan-snapshot';
+import { createRun } from '../../workflows/plan-start';
 import { isEnded, noEffects, type PlanRun, planTransitions, taskOf, taskTransitions } from '../../workflows/plan-state';
+import { nextWake } from '../../workflows/plan-time';
 import { headerOf } from '../../workflows/plan-view';
 import { approval, compensation, plan, task } from '../support/plans';
 
@@ -73,10 +75,10 @@ describe('plan engine', () => {
     report(run, 'a', { kind: 'failed', failure: { type: 'X', message: 'x' }, retryable: true });
     advance(run, 100);
     expect(taskOf(run, 'a')).toMatchObject({ state: 'dispatched', attempt: 2 });
-    const before = JSON.stringify(snapshotOf(run));
+    const before = encodeSnapshot(run);
     report(run, 'a', { kind: 'succeeded', output: 1, attempt: 1 });
     report(run, 'a', { kind: 'succeeded', output: 1, planId: 'other' });
-    expect(JSON.stringify(snapshotOf(run))).toBe(before);
+    expect(encodeSnapshot(run)).toBe(before);
     done(run, 'a');
     report(run, 'a', { kind: 'failed', failure: { type: 'X', message: 'x' }, retryable: true });
     expect(taskOf(run, 'a').state).toBe('succeeded');
@@ -397,7 +399,7 @@ describe('plan engine', () => {
           else if (kind === 'snapshot')
             run = createRun(
               { planId: 'p', plan: definition, inputs: { xs: [1, 2, 3] }, owner: 'jonas', startedAt: 0 },
-              JSON.parse(JSON.stringify(snapshotOf(run))) as ReturnType<typeof snapshotOf>,
+              decodeSnapshot(encodeSnapshot(run), definition, 0),
             );
           advance(run, now);
           run.effects = noEffects();
@@ -431,7 +433,7 @@ describe('plan engine', () => {
       [planTransitions, 'running'],
     ] as const) {
       const table = machine as Readonly<Record<string, readonly string[]>>;
-      const reached = new Set([first as string]);
+      const reached = new Set<string>([first]);
       for (const state of reached) for (const next of table[state] ?? []) reached.add(next);
       expect([...reached].sort()).toEqual(Object.keys(table).sort());
     }

@@ -28,6 +28,13 @@ export interface TaskDispatch {
   readonly timeoutMs: number;
   readonly heartbeatMs: number;
   readonly compensating?: boolean;
+  /** Of a task with a gate before it: the outcome under which it is sent; without an approved one it is not. */
+  readonly approval?: {
+    readonly approvalId: string;
+    readonly digest: string;
+    readonly status: 'open' | 'approved';
+    readonly decidedBy?: string;
+  };
   /** Person or service on whose behalf. */
   readonly owner: string;
 }

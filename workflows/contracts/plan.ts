@@ -1,6 +1,7 @@
 import { defineQuery, defineSignal, defineUpdate } from '@temporalio/workflow';
 import type { Json, JsonObject } from './json';
 import type { PlanDefinition } from './plan-definition';
+import type { ApprovalOutcome } from './approval';
 import type { TaskReport } from './messages';
 import type { TaskFailure } from './task-failure';
 
@@ -36,8 +37,13 @@ export interface PlanStart {
   readonly startedAt: string;
   /** `sha256:` of RFC 8785 of plan and inputs: equal content with the same id is the same plan. */
   readonly contentDigest: string;
-  /** Where an earlier run of the same plan stood: as text, or in parts in the artifact store. */
-  readonly continued?: { readonly inline?: string; readonly parts?: readonly string[] };
+  /** Where an earlier run of the same plan stood: as text, or in parts in the artifact store; and what came meanwhile. */
+  readonly continued?: {
+    readonly inline?: string;
+    readonly parts?: readonly string[];
+    readonly reports?: readonly TaskReport[];
+    readonly outcomes?: readonly ApprovalOutcome[];
+  };
 }
 
 /** One attempt, as people see it. */
@@ -175,5 +181,7 @@ export const searchAttributes = {
 export const inlineLimitBytes = 4096;
 /** Resolved arguments of one task. */
 export const argumentsLimitBytes = 65536;
+/** A plan's own result. */
+export const resultLimitBytes = 262144;
 export const artifactLimitBytes = 256 * 1024 * 1024;
 export const reportBatchLimits = { reports: 500, bytes: 256 * 1024 } as const;
