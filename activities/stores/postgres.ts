@@ -8,8 +8,13 @@ export type PostgresConfig = z.output<typeof postgresConfig>;
 
 /** A pool that connects on first use; its errors reach whoever queries. Closed by the process. */
 export function createPostgres(config: PostgresConfig, max = 10): Pool {
+  const url = new URL(config.AATS_POSTGRES_URL);
   const pool = new Pool({
-    connectionString: config.AATS_POSTGRES_URL,
+    // Not `connectionString`: the driver lets the password that it lacks win over the one given here.
+    host: url.hostname,
+    port: Number(url.port || 5432),
+    user: decodeURIComponent(url.username),
+    database: decodeURIComponent(url.pathname.slice(1)),
     password: readFileSync(config.AATS_POSTGRES_PASSWORD_FILE, 'utf8').trimEnd(),
     ssl: { ca: readFileSync(config.AATS_CA_FILE, 'utf8'), minVersion: 'TLSv1.3' },
     max,
