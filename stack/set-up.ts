@@ -33,7 +33,7 @@ export async function setUpApplication(
     commands,
     JSON.stringify(
       {
-        echo: { program: '/bin/echo', argument: '[\\w .,:-]{0,200}' },
+        echo: { program: '/bin/echo', argument: '[\\w .,:\\-]{0,200}' },
         date: { program: '/bin/date', args: ['--utc', '--iso-8601=seconds'] },
       },
       null,
