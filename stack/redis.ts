@@ -2,6 +2,7 @@ import { chmod, mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Cluster } from 'ioredis';
 import { readFileSync } from 'node:fs';
+import { within } from '../activities/buses/rabbitmq';
 import { here } from './limits';
 import type { Server, StackContext } from './server';
 
@@ -129,7 +130,8 @@ export const redis: Server = {
       const cluster = await connectRedis(ctx);
       cluster.on('error', () => undefined);
       try {
-        await cluster.connect();
+        // While the nodes still find each other the client may neither connect nor fail.
+        await within(3000, cluster.connect(), 'the cluster does not answer');
         await cluster.set('stack:ready', '1', 'EX', 60);
         if ((await cluster.get('stack:ready')) !== '1') throw new Error('a write cannot be read');
       } finally {
