@@ -46,10 +46,23 @@ export function createPeopleStore(pool: Pool, factorKey: string): PeopleStore {
         values: [name],
       });
       const [row] = rows;
-      return row && { name: row.name, displayName: row.display_name, passwordHash: row.password_hash, totpSecret: decrypt(row.totp_secret, factorKey), roles: row.roles, groups: row.groups };
+      return (
+        row && {
+          name: row.name,
+          displayName: row.display_name,
+          passwordHash: row.password_hash,
+          totpSecret: decrypt(row.totp_secret, factorKey),
+          roles: row.roles,
+          groups: row.groups,
+        }
+      );
     },
     async useTotpStep(name, step) {
-      const { rowCount } = await pool.query({ name: 'people-use-step', text: 'update people.person set totp_last_step = $2 where name = $1 and totp_last_step < $2', values: [name, step] });
+      const { rowCount } = await pool.query({
+        name: 'people-use-step',
+        text: 'update people.person set totp_last_step = $2 where name = $1 and totp_last_step < $2',
+        values: [name, step],
+      });
       return rowCount === 1;
     },
     ping: () => pool.query('select 1'),
@@ -67,8 +80,10 @@ export async function savePerson(client: PoolClient | Client, person: NewPerson,
     );
     await client.query('delete from people.person_role where person = $1', [person.name]);
     await client.query('delete from people.person_group where person = $1', [person.name]);
-    for (const role of person.roles) await client.query('insert into people.person_role values ($1, $2)', [person.name, role]);
-    for (const group of person.groups) await client.query('insert into people.person_group values ($1, $2)', [person.name, group]);
+    for (const role of person.roles)
+      await client.query('insert into people.person_role values ($1, $2)', [person.name, role]);
+    for (const group of person.groups)
+      await client.query('insert into people.person_group values ($1, $2)', [person.name, group]);
     await client.query('commit');
   } catch (error) {
     await client.query('rollback');
@@ -78,7 +93,11 @@ export async function savePerson(client: PoolClient | Client, person: NewPerson,
 
 /** Who there is, for the validation of plans: no secret is read. */
 export interface Directory {
-  readonly people: readonly { readonly name: string; readonly roles: readonly string[]; readonly groups: readonly string[] }[];
+  readonly people: readonly {
+    readonly name: string;
+    readonly roles: readonly string[];
+    readonly groups: readonly string[];
+  }[];
 }
 export async function readDirectory(pool: Pool): Promise<Directory> {
   const { rows } = await pool.query<{ name: string; roles: string[]; groups: string[] }>(
@@ -89,7 +108,8 @@ export async function readDirectory(pool: Pool): Promise<Directory> {
   return { people: rows };
 }
 
-const derive = (factorKey: string): Buffer => createHash('sha256').update('aats second factors\0').update(factorKey).digest();
+const derive = (factorKey: string): Buffer =>
+  createHash('sha256').update('aats second factors\0').update(factorKey).digest();
 
 function encrypt(text: string, factorKey: string): Buffer {
   const nonce = randomBytes(12);

@@ -3,7 +3,11 @@ import { Pool } from 'pg';
 import { z } from 'zod';
 
 /** Fragment for processes that hold a PostgreSQL connection: TLS verify-full, password from a file. */
-export const postgresConfig = z.object({ AATS_POSTGRES_URL: z.url({ protocol: /^postgres(ql)?$/ }), AATS_POSTGRES_PASSWORD_FILE: z.string().min(1), AATS_CA_FILE: z.string().min(1) });
+export const postgresConfig = z.object({
+  AATS_POSTGRES_URL: z.url({ protocol: /^postgres(ql)?$/ }),
+  AATS_POSTGRES_PASSWORD_FILE: z.string().min(1),
+  AATS_CA_FILE: z.string().min(1),
+});
 export type PostgresConfig = z.output<typeof postgresConfig>;
 
 /** A pool that connects on first use; its errors reach whoever queries. Closed by the process. */

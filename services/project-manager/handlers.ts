@@ -26,12 +26,17 @@ export interface ProjectManagerOptions {
 const planBytes = 1024 * 1024;
 const nameOf = (caller: Caller): string => (caller.kind === 'person' ? caller.person.name : caller.name);
 
-export function createProjectManagerHandlers({ plans, feed, definitions, surroundings }: ProjectManagerOptions): Handlers<typeof ProjectManager> {
+export function createProjectManagerHandlers({
+  plans,
+  feed,
+  definitions,
+  surroundings,
+}: ProjectManagerOptions): Handlers<typeof ProjectManager> {
   return {
     async validatePlan({ plan: source, inputs }, { caller }) {
       const { problems, plan } = takeInPlan(source, nameOf(caller), await surroundings());
       if (!plan) return { valid: false, problems: problems.map(problemToProto) };
-      const checked = inputs ? checkInputs(plan, inputs as JsonObject) : undefined;
+      const checked = inputs ? checkInputs(plan, inputs) : undefined;
       const all = [...problems, ...(checked?.problems ?? [])];
       const { layers, criticalPath, gates } = analysePlan(plan);
       return {
@@ -45,13 +50,23 @@ export function createProjectManagerHandlers({ plans, feed, definitions, surroun
       };
     },
     async startPlan({ planId, plan: source, inputs: given }, { caller }) {
-      if (!planIdPattern.test(planId)) throw failure('InvalidInput', 'the plan id is wrong', { details: [{ pointer: '/planId', message: 'must be lower-case letters, digits and hyphens, at most 63' }] });
+      if (!planIdPattern.test(planId))
+        throw failure('InvalidInput', 'the plan id is wrong', {
+          details: [{ pointer: '/planId', message: 'must be lower-case letters, digits and hyphens, at most 63' }],
+        });
       const { problems, plan, value } = takeInPlan(source, nameOf(caller), await surroundings());
       const errors = problems.filter(({ severity }) => severity === 'error');
-      if (!plan) throw failure('PlanInvalid', `the plan has ${errors.length} ${errors.length === 1 ? 'problem' : 'problems'}`, { details: problems });
-      const { problems: wrong, inputs } = checkInputs(plan, (given ?? {}) as JsonObject);
-      if (wrong.length > 0) throw failure('InvalidInput', `${wrong.length} ${wrong.length === 1 ? 'input is' : 'inputs are'} wrong`, { details: wrong });
-      if (JSON.stringify(plan).length + JSON.stringify(inputs).length > planBytes) throw failure('TooLarge', `plan and inputs have more than ${planBytes} bytes as JSON`);
+      if (!plan)
+        throw failure('PlanInvalid', `the plan has ${errors.length} ${errors.length === 1 ? 'problem' : 'problems'}`, {
+          details: problems,
+        });
+      const { problems: wrong, inputs } = checkInputs(plan, (given ?? {}));
+      if (wrong.length > 0)
+        throw failure('InvalidInput', `${wrong.length} ${wrong.length === 1 ? 'input is' : 'inputs are'} wrong`, {
+          details: wrong,
+        });
+      if (JSON.stringify(plan).length + JSON.stringify(inputs).length > planBytes)
+        throw failure('TooLarge', `plan and inputs have more than ${planBytes} bytes as JSON`);
       const owner = nameOf(caller);
       const startedAt = new Date().toISOString();
       const contentDigest = digestOf({ plan: plan as never, inputs });
@@ -62,7 +77,10 @@ export function createProjectManagerHandlers({ plans, feed, definitions, surroun
     async getPlan({ planId, taskOffset, taskLimit }) {
       const plan = await plans.header(planId);
       const limit = taskLimit > 0 ? Math.min(taskLimit, 20_000) : 20_000;
-      return { plan: planToProto(plan), tasks: (await plans.tasks(planId, Math.max(0, taskOffset), limit)).map(taskToProto) };
+      return {
+        plan: planToProto(plan),
+        tasks: (await plans.tasks(planId, Math.max(0, taskOffset), limit)).map(taskToProto),
+      };
     },
     async getTask({ planId, taskId }) {
       const task = await plans.task(planId, taskId);
@@ -86,12 +104,24 @@ export function createProjectManagerHandlers({ plans, feed, definitions, surroun
       const page = await plans.list({ states, owner, name, waitingForPerson }, pageSize, pageToken);
       return { plans: page.plans.map(planToProto), nextPageToken: page.nextPageToken };
     },
-    watchPlan: ({ planId, cursor }, { signal }) => watchPlan(plans, feed, planId, cursor === undefined ? undefined : Number(cursor), signal),
-    pausePlan: async ({ planId, reason }, { caller }) => ({ plan: planToProto(await plans.command(planId, 'pause', commandOf(caller, reason))) }),
-    resumePlan: async ({ planId, reason }, { caller }) => ({ plan: planToProto(await plans.command(planId, 'resume', commandOf(caller, reason))) }),
-    cancelPlan: async ({ planId, reason }, { caller }) => ({ plan: planToProto(await plans.command(planId, 'cancel', commandOf(caller, reason))) }),
-    retryTask: async ({ planId, taskId, reason }, { caller }) => ({ plan: planToProto(await plans.retry(planId, { ...commandOf(caller, reason), taskId })) }),
+    watchPlan: ({ planId, cursor }, { signal }) =>
+      watchPlan(plans, feed, planId, cursor === undefined ? undefined : Number(cursor), signal),
+    pausePlan: async ({ planId, reason }, { caller }) => ({
+      plan: planToProto(await plans.command(planId, 'pause', commandOf(caller, reason))),
+    }),
+    resumePlan: async ({ planId, reason }, { caller }) => ({
+      plan: planToProto(await plans.command(planId, 'resume', commandOf(caller, reason))),
+    }),
+    cancelPlan: async ({ planId, reason }, { caller }) => ({
+      plan: planToProto(await plans.command(planId, 'cancel', commandOf(caller, reason))),
+    }),
+    retryTask: async ({ planId, taskId, reason }, { caller }) => ({
+      plan: planToProto(await plans.retry(planId, { ...commandOf(caller, reason), taskId })),
+    }),
   };
 }
 
-const commandOf = (caller: Caller, reason: string) => ({ by: nameOf(caller), ...(reason !== '' && { reason: reason.slice(0, 1000) }) });
+const commandOf = (caller: Caller, reason: string) => ({
+  by: nameOf(caller),
+  ...(reason !== '' && { reason: reason.slice(0, 1000) }),
+});

@@ -1,7 +1,13 @@
 import type { JsonObject as ProtoJson, JsonValue, MessageInitShape } from '@bufbuild/protobuf';
 import { fromJson } from '@bufbuild/protobuf';
 import { type Timestamp, timestampFromDate, ValueSchema } from '@bufbuild/protobuf/wkt';
-import type { ApprovalOutcomeSchema, GetApprovalResponseSchema, PlanSummarySchema, ProblemSchema, TaskStateSchema } from '../../proto/aats/project/v1/project_pb';
+import type {
+  ApprovalOutcomeSchema,
+  GetApprovalResponseSchema,
+  PlanSummarySchema,
+  ProblemSchema,
+  TaskStateSchema,
+} from '../../proto/aats/project/v1/project_pb';
 import type { ApprovalOutcome, ApprovalView } from '../../workflows/contracts/approval';
 import type { Json, JsonObject } from '../../workflows/contracts/json';
 import { isOneOf, type Person } from '../../workflows/contracts/people';
@@ -24,7 +30,13 @@ export const planToProto = (plan: PlanHeader): MessageInitShape<typeof PlanSumma
   cursor: BigInt(plan.cursor),
   counts: { ...plan.counts },
   taskCount: plan.taskCount,
-  waitingFor: plan.waitingFor.map((one) => ({ approvalId: one.approvalId, taskId: one.taskId, title: one.title, by: [...one.by], since: time(one.since) })),
+  waitingFor: plan.waitingFor.map((one) => ({
+    approvalId: one.approvalId,
+    taskId: one.taskId,
+    title: one.title,
+    by: [...one.by],
+    since: time(one.since),
+  })),
   ...(plan.failure && { failure: { ...plan.failure } }),
   ...(plan.result !== undefined && { result: toValue(plan.result) }),
   ...(plan.resultProblem !== undefined && { resultProblem: plan.resultProblem }),
@@ -50,7 +62,13 @@ export const taskToProto = (task: TaskView): MessageInitShape<typeof TaskStateSc
   hasCompensation: task.hasCompensation === true,
 });
 
-export const problemToProto = ({ severity, code, pointer, line, message }: Problem): MessageInitShape<typeof ProblemSchema> => ({ severity, code, pointer, line, message });
+export const problemToProto = ({
+  severity,
+  code,
+  pointer,
+  line,
+  message,
+}: Problem): MessageInitShape<typeof ProblemSchema> => ({ severity, code, pointer, line, message });
 
 export const outcomeToProto = (outcome: ApprovalOutcome): MessageInitShape<typeof ApprovalOutcomeSchema> => ({
   status: outcome.status,
@@ -64,9 +82,15 @@ export const outcomeToProto = (outcome: ApprovalOutcome): MessageInitShape<typeo
 
 /** Whether this person's answer would count now. */
 export const mayAnswer = (person: Person | undefined, by: readonly string[], excluded: readonly string[]): boolean =>
-  person !== undefined && isOneOf(person, by) && !excluded.includes(person.name) && person.roles.some((role) => role !== 'aats-viewer');
+  person !== undefined &&
+  isOneOf(person, by) &&
+  !excluded.includes(person.name) &&
+  person.roles.some((role) => role !== 'aats-viewer');
 
-export function approvalToProto({ request, status, outcome }: ApprovalView, person: Person | undefined): MessageInitShape<typeof GetApprovalResponseSchema> {
+export function approvalToProto(
+  { request, status, outcome }: ApprovalView,
+  person: Person | undefined,
+): MessageInitShape<typeof GetApprovalResponseSchema> {
   return {
     approval: {
       approvalId: request.approvalId,

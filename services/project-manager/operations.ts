@@ -1,17 +1,37 @@
 import { Approvals, ProjectManager } from '../../proto/aats/project/v1/project_pb';
 import type { RestOperation } from '../runtime/openapi';
 
-const plan = (method: 'get' | 'post', path: string, rpc: string, summary: string, more: Partial<RestOperation> = {}): RestOperation => ({ method, path: `/v1/plans${path}`, service: ProjectManager, rpc, summary, ...more });
-const approval = (method: 'get' | 'post', path: string, rpc: string, summary: string, more: Partial<RestOperation> = {}): RestOperation => ({ method, path: `/v1/approvals${path}`, service: Approvals, rpc, summary, ...more });
+const plan = (
+  method: 'get' | 'post',
+  path: string,
+  rpc: string,
+  summary: string,
+  more: Partial<RestOperation> = {},
+): RestOperation => ({ method, path: `/v1/plans${path}`, service: ProjectManager, rpc, summary, ...more });
+const approval = (
+  method: 'get' | 'post',
+  path: string,
+  rpc: string,
+  summary: string,
+  more: Partial<RestOperation> = {},
+): RestOperation => ({ method, path: `/v1/approvals${path}`, service: Approvals, rpc, summary, ...more });
 
 /** REST of the project manager: each route is an RPC. */
 export const operations: readonly RestOperation[] = [
   plan('post', '/validate', 'ValidatePlan', 'Every problem of a plan; starts nothing'),
   plan('post', '', 'StartPlan', 'Start a plan; the same id and content again is the same plan'),
-  plan('get', '', 'ListPlans', 'Plans, newest first', { query: ['states', 'owner', 'name', 'waitingForPerson', 'pageSize', 'pageToken'] }),
+  plan('get', '', 'ListPlans', 'Plans, newest first', {
+    query: ['states', 'owner', 'name', 'waitingForPerson', 'pageSize', 'pageToken'],
+  }),
   plan('get', '/{planId}', 'GetPlan', 'A plan and its tasks'),
   plan('get', '/{planId}/tasks/{taskId}', 'GetTask', 'One task with arguments, output and attempts'),
-  plan('get', '/{planId}/watch', 'WatchPlan', 'A snapshot, then every change, as server-sent events; Last-Event-ID resumes', { stream: true, query: ['cursor'] }),
+  plan(
+    'get',
+    '/{planId}/watch',
+    'WatchPlan',
+    'A snapshot, then every change, as server-sent events; Last-Event-ID resumes',
+    { stream: true, query: ['cursor'] },
+  ),
   plan('post', '/{planId}/pause', 'PausePlan', 'Nothing new starts'),
   plan('post', '/{planId}/resume', 'ResumePlan', 'Go on after a pause'),
   plan('post', '/{planId}/cancel', 'CancelPlan', 'Tell the agents to stop, then undo'),

@@ -5,7 +5,9 @@ import { topics, type TaskReport } from '../../workflows/contracts/messages';
 import type { ChangeSet } from '../../workflows/contracts/plan';
 import type { Logger } from '../runtime/logger';
 
-export type FeedEvent = { readonly kind: 'change'; readonly change: ChangeSet } | { readonly kind: 'progress'; readonly report: TaskReport & { readonly kind: 'progress' } };
+export type FeedEvent =
+  | { readonly kind: 'change'; readonly change: ChangeSet }
+  | { readonly kind: 'progress'; readonly report: TaskReport & { readonly kind: 'progress' } };
 export interface PlanFeed {
   /** Calls back for each change of the plan from now on; gives the function that ends it. */
   subscribe(planId: string, listener: (event: FeedEvent) => void): () => void;
@@ -25,7 +27,12 @@ export async function startPlanFeed(kafka: Kafka, logger: Logger): Promise<PlanF
   const listeners = new Map<string, Set<(event: FeedEvent) => void>>();
   const rings = new Map<string, ChangeSet[]>();
   const groupId = `project-manager.${randomUUID()}`;
-  const consumer: Consumer = kafka.consumer({ groupId, maxWaitTimeInMs: 20, sessionTimeout: 10_000, retry: { retries: Number.MAX_SAFE_INTEGER, maxRetryTime: 3000 } });
+  const consumer: Consumer = kafka.consumer({
+    groupId,
+    maxWaitTimeInMs: 20,
+    sessionTimeout: 10_000,
+    retry: { retries: Number.MAX_SAFE_INTEGER, maxRetryTime: 3000 },
+  });
 
   const keep = (change: ChangeSet): boolean => {
     const ring = rings.get(change.planId) ?? [];
@@ -43,7 +50,14 @@ export async function startPlanFeed(kafka: Kafka, logger: Logger): Promise<PlanF
     eachMessage: ({ message }) => {
       try {
         const event = readEvent(message.value, ['planChanged', 'taskReported']);
-        const feed: FeedEvent | undefined = event.name === 'planChanged' ? (keep(event.data) ? { kind: 'change', change: event.data } : undefined) : event.data.kind === 'progress' ? { kind: 'progress', report: event.data } : undefined;
+        const feed: FeedEvent | undefined =
+          event.name === 'planChanged'
+            ? keep(event.data)
+              ? { kind: 'change', change: event.data }
+              : undefined
+            : event.data.kind === 'progress'
+              ? { kind: 'progress', report: event.data }
+              : undefined;
         if (feed) for (const listener of listeners.get(event.data.planId) ?? []) listener(feed);
       } catch (error) {
         if (!(error instanceof MessageRefused)) throw error;

@@ -1,6 +1,28 @@
-import { type Client, WorkflowExecutionAlreadyStartedError, WorkflowNotFoundError, type WorkflowExecutionInfo, WorkflowUpdateFailedError } from '@temporalio/client';
+import {
+  type Client,
+  WorkflowExecutionAlreadyStartedError,
+  WorkflowNotFoundError,
+  type WorkflowExecutionInfo,
+  WorkflowUpdateFailedError,
+} from '@temporalio/client';
 import { failure } from '../../workflows/contracts/failures';
-import { header, pause, cancel, resume, retryTask, type PlanCommand, type PlanHeader, type PlanMemo, type PlanStart, planWorkflowId, searchAttributes, task, type TaskDetail, tasks, type TaskView } from '../../workflows/contracts/plan';
+import {
+  header,
+  pause,
+  cancel,
+  resume,
+  retryTask,
+  type PlanCommand,
+  type PlanHeader,
+  type PlanMemo,
+  type PlanStart,
+  planWorkflowId,
+  searchAttributes,
+  task,
+  type TaskDetail,
+  tasks,
+  type TaskView,
+} from '../../workflows/contracts/plan';
 import { taskQueues } from '../../workflows/contracts/task-queues';
 import type { planWorkflow } from '../../workflows/plan';
 
@@ -16,7 +38,11 @@ export interface Plans {
   header(planId: string): Promise<PlanHeader>;
   tasks(planId: string, offset: number, limit: number): Promise<readonly TaskView[]>;
   task(planId: string, taskId: string): Promise<TaskDetail>;
-  list(filter: PlanFilter, pageSize: number, pageToken: string): Promise<{ readonly plans: readonly PlanHeader[]; readonly nextPageToken: string }>;
+  list(
+    filter: PlanFilter,
+    pageSize: number,
+    pageToken: string,
+  ): Promise<{ readonly plans: readonly PlanHeader[]; readonly nextPageToken: string }>;
   command(planId: string, name: 'pause' | 'resume' | 'cancel', command: PlanCommand): Promise<PlanHeader>;
   retry(planId: string, command: PlanCommand & { readonly taskId: string }): Promise<PlanHeader>;
 }
@@ -32,7 +58,12 @@ export function createPlans(client: Client): Plans {
     } catch (error) {
       if (!(error instanceof WorkflowNotFoundError)) throw error;
       // An update finds nothing also when the plan has ended; only that one can still be described.
-      const state = await handle(planId).describe().then(({ status }) => status.name, () => undefined);
+      const state = await handle(planId)
+        .describe()
+        .then(
+          ({ status }) => status.name,
+          () => undefined,
+        );
       if (state === undefined) throw failure('PlanNotFound', `there is no plan ${planId}`);
       throw failure('PlanClosed', `plan ${planId} has ended`);
     }
@@ -47,7 +78,11 @@ export function createPlans(client: Client): Plans {
   const messages = { pause, resume, cancel };
   const plans: Plans = {
     async start(start) {
-      const memo: PlanMemo = { title: start.plan.title.slice(0, 300), contentDigest: start.contentDigest, taskCount: start.plan.tasks.length };
+      const memo: PlanMemo = {
+        title: start.plan.title.slice(0, 300),
+        contentDigest: start.contentDigest,
+        taskCount: start.plan.tasks.length,
+      };
       try {
         await client.workflow.start<typeof planWorkflow>('planWorkflow', {
           workflowId: planWorkflowId(start.planId),
@@ -69,20 +104,25 @@ export function createPlans(client: Client): Plans {
       } catch (error) {
         if (!(error instanceof WorkflowExecutionAlreadyStartedError)) throw error;
         const known = await handle(start.planId).describe();
-        if (known.memo?.['contentDigest'] !== start.contentDigest) throw failure('PlanExists', `there is another plan with the id ${start.planId}`);
+        if (known.memo?.['contentDigest'] !== start.contentDigest)
+          throw failure('PlanExists', `there is another plan with the id ${start.planId}`);
         return { header: await plans.header(start.planId), created: false };
       }
     },
     header: (planId) => about(planId, () => handle(planId).query(header)),
-    tasks: (planId, offset, limit) => about(planId, async () => {
-      const all: TaskView[] = [];
-      while (all.length < limit) {
-        const part = await handle(planId).query(tasks, { offset: offset + all.length, limit: Math.min(page, limit - all.length) });
-        all.push(...part);
-        if (part.length < page) break;
-      }
-      return all;
-    }),
+    tasks: (planId, offset, limit) =>
+      about(planId, async () => {
+        const all: TaskView[] = [];
+        while (all.length < limit) {
+          const part = await handle(planId).query(tasks, {
+            offset: offset + all.length,
+            limit: Math.min(page, limit - all.length),
+          });
+          all.push(...part);
+          if (part.length < page) break;
+        }
+        return all;
+      }),
     async task(planId, taskId) {
       const detail = await about(planId, () => handle(planId).query(task, taskId));
       if (!detail) throw failure('TaskNotFound', `plan ${planId} has no task ${taskId}`);
@@ -99,28 +139,37 @@ export function createPlans(client: Client): Plans {
       const { executions, nextPageToken } = await listExecutions(client, terms.join(' and '), pageSize, pageToken);
       return { plans: executions.map(summaryOf), nextPageToken };
     },
-    command: (planId, name, command) => update(planId, () => handle(planId).executeUpdate(messages[name], { args: [command] })),
+    command: (planId, name, command) =>
+      update(planId, () => handle(planId).executeUpdate(messages[name], { args: [command] })),
     retry: (planId, command) => update(planId, () => handle(planId).executeUpdate(retryTask, { args: [command] })),
   };
   return plans;
 }
 
 const quoted = (text: string): string => {
-  if (!/^[\w.-]{0,100}$/.test(text)) throw failure('InvalidInput', 'a filter holds letters, digits, hyphens and dots only');
+  if (!/^[\w.-]{0,100}$/.test(text))
+    throw failure('InvalidInput', 'a filter holds letters, digits, hyphens and dots only');
   return `'${text}'`;
 };
 
 /** One page of visibility; page tokens are opaque to clients. */
-export async function listExecutions(client: Client, query: string, pageSize: number, pageToken: string): Promise<{ readonly executions: readonly WorkflowExecutionInfo[]; readonly nextPageToken: string }> {
+export async function listExecutions(
+  client: Client,
+  query: string,
+  pageSize: number,
+  pageToken: string,
+): Promise<{ readonly executions: readonly WorkflowExecutionInfo[]; readonly nextPageToken: string }> {
   const size = Math.min(200, Math.max(1, pageSize === 0 ? 50 : pageSize));
   const skip = pageToken === '' ? 0 : Number(Buffer.from(pageToken, 'base64url').toString('utf8'));
-  if (!Number.isSafeInteger(skip) || skip < 0 || skip > 10_000) throw failure('InvalidInput', 'the page token is not one of ours');
+  if (!Number.isSafeInteger(skip) || skip < 0 || skip > 10_000)
+    throw failure('InvalidInput', 'the page token is not one of ours');
   const executions: WorkflowExecutionInfo[] = [];
   let seen = 0;
   for await (const execution of client.workflow.list({ query, pageSize: Math.min(1000, skip + size + 1) })) {
     seen += 1;
     if (seen <= skip) continue;
-    if (executions.length === size) return { executions, nextPageToken: Buffer.from(String(skip + size)).toString('base64url') };
+    if (executions.length === size)
+      return { executions, nextPageToken: Buffer.from(String(skip + size)).toString('base64url') };
     executions.push(execution);
   }
   return { executions, nextPageToken: '' };
@@ -130,7 +179,8 @@ const attribute = (execution: WorkflowExecutionInfo, name: string): unknown => {
   const value: unknown = execution.searchAttributes[name];
   return Array.isArray(value) ? value[0] : value;
 };
-export const textAttribute = (execution: WorkflowExecutionInfo, name: string): string => String(attribute(execution, name) ?? '');
+export const textAttribute = (execution: WorkflowExecutionInfo, name: string): string =>
+  String(attribute(execution, name) ?? '');
 
 /** What the list of workflows knows of a plan: no counts, which only the plan itself has. */
 function summaryOf(execution: WorkflowExecutionInfo): PlanHeader {
@@ -138,7 +188,10 @@ function summaryOf(execution: WorkflowExecutionInfo): PlanHeader {
   const waiting: unknown = execution.searchAttributes[searchAttributes.waitingFor];
   const by = Array.isArray(waiting) ? waiting.map(String) : [];
   const startedAt = execution.startTime.toISOString();
-  const failed = execution.status.name === 'TERMINATED' || execution.status.name === 'FAILED' || execution.status.name === 'TIMED_OUT';
+  const failed =
+    execution.status.name === 'TERMINATED' ||
+    execution.status.name === 'FAILED' ||
+    execution.status.name === 'TIMED_OUT';
   return {
     planId: textAttribute(execution, searchAttributes.planId),
     name: textAttribute(execution, searchAttributes.planName),

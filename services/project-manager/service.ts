@@ -33,39 +33,64 @@ export async function startProjectManager(config: ProjectManagerConfig, lifecycl
   lifecycle.onStop('Temporal', () => temporal.connection.close());
   const pool = createPostgres(config);
   lifecycle.onStop('PostgreSQL', () => pool.end());
-  const kafka = createKafka(config, 'project-manager', (message, details) => { logger.warn(details, message); });
+  const kafka = createKafka(config, 'project-manager', (message, details) => {
+    logger.warn(details, message);
+  });
   const feed = await startPlanFeed(kafka, logger);
   lifecycle.onStop('plan changes', () => feed.close());
   const admin = kafka.admin();
   await admin.connect();
   lifecycle.onStop('Kafka', () => admin.disconnect());
-  const coordinator = createGrpcClient(CommunicationCoordinator, { address: config.AATS_COORDINATOR_ADDRESS, credentials: clientCredentials(tls) });
+  const coordinator = createGrpcClient(CommunicationCoordinator, {
+    address: config.AATS_COORDINATOR_ADDRESS,
+    credentials: clientCredentials(tls),
+  });
   lifecycle.onStop('coordinator', async () => Promise.resolve(coordinator.close()));
 
   const definitions = createPlanStore(pool);
   const plans = createPlans(temporal);
   // What cannot be asked now costs a warning, not the validation.
   const surroundings = async (): Promise<Surroundings> => {
-    const [agents, directory] = await Promise.all([coordinator.listAgents({}, { timeoutMs: 1500 }).catch(() => undefined), readDirectory(pool).catch(() => undefined)]);
-    return { ...(agents && { capabilities: [...new Set(agents.agents.flatMap(({ capabilities }) => capabilities.map(({ name }) => name)))] }), ...(directory && { directory }) };
+    const [agents, directory] = await Promise.all([
+      coordinator.listAgents({}, { timeoutMs: 1500 }).catch(() => undefined),
+      readDirectory(pool).catch(() => undefined),
+    ]);
+    return {
+      ...(agents && {
+        capabilities: [...new Set(agents.agents.flatMap(({ capabilities }) => capabilities.map(({ name }) => name)))],
+      }),
+      ...(directory && { directory }),
+    };
   };
   const handlers = createProjectManagerHandlers({ plans, feed, definitions, surroundings });
   const approvals = createApprovalsHandlers(temporal);
 
   const identities = createIdentities({ jwksUrl: config.AATS_JWKS_URL, ca: tls.ca });
   const metrics = createMetrics('project-manager');
-  const health = createHealth({ temporal: () => temporal.workflowService.getSystemInfo({}), postgresql: () => definitions.ping(), kafka: () => admin.listTopics() });
+  const health = createHealth({
+    temporal: () => temporal.workflowService.getSystemInfo({}),
+    postgresql: () => definitions.ping(),
+    kafka: () => admin.listTopics(),
+  });
   const grpc = await startGrpcServer({
     tls,
     port: config.AATS_GRPC_PORT,
     requireClientCertificate: false,
     identities,
     logger,
-    observe: (method, code, seconds) => { metrics.observe(method, code, seconds); },
+    observe: (method, code, seconds) => {
+      metrics.observe(method, code, seconds);
+    },
     services: [implement(ProjectManager, handlers), implement(Approvals, approvals)],
   });
   lifecycle.onStop('gRPC', () => grpc.drain(graceSeconds));
-  const { app, router } = createRestApp({ identities, logger, health, metrics, openapi: openApiOf('AATS project manager', operations) });
+  const { app, router } = createRestApp({
+    identities,
+    logger,
+    health,
+    metrics,
+    openapi: openApiOf('AATS project manager', operations),
+  });
   addOperations(router, identities, ProjectManager, handlers, operations);
   addOperations(router, identities, Approvals, approvals, operations);
   const https = await startHttpsServer({ tls, port: config.AATS_REST_PORT, app });

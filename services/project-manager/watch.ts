@@ -17,7 +17,13 @@ const ended = new Set(['succeeded', 'failed', 'cancelled']);
  * A snapshot by one query, then every change as it is published. With a cursor that is still kept, the changes since it
  * and no query at all. Ends with the plan. Throws SlowReader when the reader does not keep up.
  */
-export async function* watchPlan(plans: Plans, feed: PlanFeed, planId: string, cursor: number | undefined, signal: AbortSignal): AsyncGenerator<WatchEvent> {
+export async function* watchPlan(
+  plans: Plans,
+  feed: PlanFeed,
+  planId: string,
+  cursor: number | undefined,
+  signal: AbortSignal,
+): AsyncGenerator<WatchEvent> {
   const waiting: FeedEvent[] = [];
   let wake: () => void = () => undefined;
   let overrun = false;
@@ -27,7 +33,9 @@ export async function* watchPlan(plans: Plans, feed: PlanFeed, planId: string, c
     else waiting.push(event);
     wake();
   });
-  const stop = (): void => { wake(); };
+  const stop = (): void => {
+    wake();
+  };
   signal.addEventListener('abort', stop);
   try {
     let last: number;
@@ -47,15 +55,26 @@ export async function* watchPlan(plans: Plans, feed: PlanFeed, planId: string, c
       if (ended.has(plan.state)) return;
     }
     while (!signal.aborted) {
-      if (overrun) throw failure('SlowReader', `more than ${mostWaiting} changes of ${planId} were waiting; watch again from the last cursor`);
+      if (overrun)
+        throw failure(
+          'SlowReader',
+          `more than ${mostWaiting} changes of ${planId} were waiting; watch again from the last cursor`,
+        );
       const event = waiting.shift();
       if (!event) {
-        await new Promise<void>((resolve) => { wake = resolve; });
+        await new Promise<void>((resolve) => {
+          wake = resolve;
+        });
         continue;
       }
       if (event.kind === 'progress') {
         const { taskId, message, percent } = event.report;
-        yield { event: { case: 'progress', value: { taskId, ...(message !== undefined && { message }), ...(percent !== undefined && { percent }) } } };
+        yield {
+          event: {
+            case: 'progress',
+            value: { taskId, ...(message !== undefined && { message }), ...(percent !== undefined && { percent }) },
+          },
+        };
       } else if (event.change.cursor > last) {
         last = event.change.cursor;
         yield changeEvent(event.change);
@@ -70,5 +89,13 @@ export async function* watchPlan(plans: Plans, feed: PlanFeed, planId: string, c
 
 const isOver = ({ plan }: ChangeSet): boolean => plan !== undefined && ended.has(plan.state);
 const changeEvent = ({ cursor, at, plan, tasks }: ChangeSet): WatchEvent => ({
-  event: { case: 'change', value: { cursor: BigInt(cursor), at: timestampFromDate(new Date(at)), ...(plan && { plan: planToProto(plan) }), tasks: tasks.map(taskToProto) } },
+  event: {
+    case: 'change',
+    value: {
+      cursor: BigInt(cursor),
+      at: timestampFromDate(new Date(at)),
+      ...(plan && { plan: planToProto(plan) }),
+      tasks: tasks.map(taskToProto),
+    },
+  },
 });

@@ -154,7 +154,7 @@ export function createGrpcClient<S extends DescService>(service: S, options: Grp
 }
 
 /** The call begins with the first read and is cancelled when the reader leaves. */
-async function* readAll(start: () => ClientReadableStream<unknown>): AsyncGenerator<unknown> {
+async function* readAll(start: () => ClientReadableStream<unknown>): AsyncGenerator {
   const stream = start();
   try {
     for await (const message of stream) yield message;

@@ -122,7 +122,7 @@ export async function startGrpcServer(options: GrpcServerOptions): Promise<Runni
       if (!handler) throw new Error(`${service.typeName}/${method.name} has no handler`);
       implementation[method.name] = adapt(method, handler as (...args: unknown[]) => unknown, options);
     }
-    server.addService(definition as ServiceDefinition, implementation);
+    server.addService(definition, implementation);
   }
   const health = new HealthImplementation({
     '': 'SERVING',
@@ -218,7 +218,7 @@ function adapt(
         );
       return handler(
         method.methodKind === 'client_streaming'
-          ? (call as ServerReadableStream<unknown, unknown>)
+          ? (call)
           : (call as ServerUnaryCall<unknown, unknown>).request,
         context,
       );

@@ -24,16 +24,37 @@ export function openApiOf(title: string, operations: readonly RestOperation[]): 
     if (!desc) throw new Error(`${service.typeName} has no ${rpc}`);
     const inPath = [...path.matchAll(/\{(\w+)\}/g)].map(([, name]) => name ?? '');
     const fields = new Map(desc.input.fields.map((field) => [field.jsonName, field]));
-    const ok = stream ? { description: 'Server-sent events; each carries one message', content: { 'text/event-stream': { schema: { type: 'string' } } } } : { description: 'Done', content: { 'application/json': { schema: reference(desc.output, schemas) } } };
+    const ok = stream
+      ? {
+          description: 'Server-sent events; each carries one message',
+          content: { 'text/event-stream': { schema: { type: 'string' } } },
+        }
+      : { description: 'Done', content: { 'application/json': { schema: reference(desc.output, schemas) } } };
     (paths[path] ??= {})[method] = {
       operationId: rpc.charAt(0).toLowerCase() + rpc.slice(1),
       summary,
       parameters: [
         ...inPath.map((name) => ({ name, in: 'path', required: true, schema: { type: 'string' } })),
-        ...query.map((name) => { const field = fields.get(name); return { name, in: 'query', required: false, schema: field ? fieldSchema(field, schemas) : { type: 'string' } }; }),
+        ...query.map((name) => {
+          const field = fields.get(name);
+          return {
+            name,
+            in: 'query',
+            required: false,
+            schema: field ? fieldSchema(field, schemas) : { type: 'string' },
+          };
+        }),
       ],
-      ...(method === 'post' && { requestBody: { required: true, content: { 'application/json': { schema: reference(desc.input, schemas) } } } }),
-      responses: { 200: ok, default: { description: 'A problem (RFC 9457)', content: { 'application/problem+json': { schema: { $ref: '#/components/schemas/Problem' } } } } },
+      ...(method === 'post' && {
+        requestBody: { required: true, content: { 'application/json': { schema: reference(desc.input, schemas) } } },
+      }),
+      responses: {
+        200: ok,
+        default: {
+          description: 'A problem (RFC 9457)',
+          content: { 'application/problem+json': { schema: { $ref: '#/components/schemas/Problem' } } },
+        },
+      },
     };
   }
   return {
@@ -42,7 +63,10 @@ export function openApiOf(title: string, operations: readonly RestOperation[]): 
     security: [{ person: [] }, { certificate: [] }],
     paths,
     components: {
-      securitySchemes: { person: { type: 'http', scheme: 'bearer', bearerFormat: 'JWT' }, certificate: { type: 'mutualTLS' } },
+      securitySchemes: {
+        person: { type: 'http', scheme: 'bearer', bearerFormat: 'JWT' },
+        certificate: { type: 'mutualTLS' },
+      },
       schemas: { Problem: problemSchema, ...Object.fromEntries([...schemas].sort(([a], [b]) => a.localeCompare(b))) },
     },
   };
@@ -51,7 +75,14 @@ export function openApiOf(title: string, operations: readonly RestOperation[]): 
 const problemSchema: Schema = {
   type: 'object',
   required: ['type', 'title', 'status', 'detail'],
-  properties: { type: { type: 'string' }, title: { type: 'string' }, status: { type: 'integer' }, detail: { type: 'string' }, instance: { type: 'string' }, problems: { type: 'array', items: {} } },
+  properties: {
+    type: { type: 'string' },
+    title: { type: 'string' },
+    status: { type: 'integer' },
+    detail: { type: 'string' },
+    instance: { type: 'string' },
+    problems: { type: 'array', items: {} },
+  },
 };
 
 const wellKnown: Readonly<Record<string, Schema>> = {
@@ -82,9 +113,25 @@ function fieldSchema(field: DescField, schemas: Map<string, Schema>): Schema {
     case 'message':
       return reference(field.message, schemas);
     case 'list':
-      return { type: 'array', items: field.listKind === 'message' ? reference(field.message, schemas) : field.listKind === 'scalar' ? scalar(field.scalar) : { type: 'string' } };
+      return {
+        type: 'array',
+        items:
+          field.listKind === 'message'
+            ? reference(field.message, schemas)
+            : field.listKind === 'scalar'
+              ? scalar(field.scalar)
+              : { type: 'string' },
+      };
     case 'map':
-      return { type: 'object', additionalProperties: field.mapKind === 'message' ? reference(field.message, schemas) : field.mapKind === 'scalar' ? scalar(field.scalar) : { type: 'string' } };
+      return {
+        type: 'object',
+        additionalProperties:
+          field.mapKind === 'message'
+            ? reference(field.message, schemas)
+            : field.mapKind === 'scalar'
+              ? scalar(field.scalar)
+              : { type: 'string' },
+      };
   }
 }
 

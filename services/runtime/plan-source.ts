@@ -74,7 +74,7 @@ export function readPlanSource(text: string): ParsedSource {
   const keyLines = keyOffsets(document.contents);
   const hasSyntax = problems.some(({ code }) => code === 'SYNTAX' || code === 'TOO_LARGE');
   for (const [pointer, node] of nodes)
-    if (isScalar(node)) checkScalar(node as Scalar.Parsed, pointer, lineAt, problems);
+    if (isScalar(node)) checkScalar(node, pointer, lineAt, problems);
   return {
     value: hasSyntax ? undefined : (plain(document.toJS({ maxAliasCount: maxAliases })) as Json),
     problems,
@@ -84,7 +84,7 @@ export function readPlanSource(text: string): ParsedSource {
     },
     sourceOf: (pointer) => {
       const node = nodes.get(pointer);
-      return node && isScalar(node) ? (node as Scalar.Parsed).source : undefined;
+      return node && isScalar(node) ? (node).source : undefined;
     },
   };
 }
@@ -113,11 +113,11 @@ function index(
       const inside = `${pointer}/${escapePointer(name)}`;
       if (seen.has(name)) duplicate(inside, name, (key as Node).range?.[0] ?? 0);
       seen.add(name);
-      index(value as ParsedNode | null, inside, nodes, duplicate);
+      index(value, inside, nodes, duplicate);
     }
   } else if (isSeq(node))
     node.items.forEach((one, at) => {
-      index(one as ParsedNode, `${pointer}/${at}`, nodes, duplicate);
+      index(one, `${pointer}/${at}`, nodes, duplicate);
     });
 }
 
@@ -131,10 +131,10 @@ function keyOffsets(
     for (const { key, value } of node.items) {
       const inside = `${pointer}/${escapePointer(isScalar(key) ? String(key.value) : String(key))}`;
       found.set(inside, (key as Node).range?.[0] ?? 0);
-      keyOffsets(value as ParsedNode | null, inside, found);
+      keyOffsets(value, inside, found);
     }
   } else if (node && isSeq(node))
-    node.items.forEach((one, at) => void keyOffsets(one as ParsedNode, `${pointer}/${at}`, found));
+    node.items.forEach((one, at) => void keyOffsets(one, `${pointer}/${at}`, found));
   return found;
 }
 
