@@ -1,4 +1,5 @@
 import type { Pool } from 'pg';
+import { failure } from '../../workflows/contracts/failures';
 import type { Json, JsonObject } from '../../workflows/contracts/json';
 
 export interface KeptDefinition {
@@ -13,7 +14,7 @@ export interface KeptDefinition {
   readonly startedAt: string;
 }
 export interface PlanStore {
-  /** Keeps the first definition given for a plan id; a repeated start keeps it. */
+  /** Keeps the first definition given for a plan id; a repeated start keeps it. Throws StoreUnavailable. */
   keep(definition: KeptDefinition): Promise<void>;
   ping(): Promise<unknown>;
 }
@@ -21,12 +22,18 @@ export interface PlanStore {
 export function createPlanStore(pool: Pool): PlanStore {
   return {
     async keep({ planId, name, contentDigest, source, inputs, owner, startedAt }) {
-      await pool.query({
-        name: 'plan-keep-definition',
-        text: `insert into plans.definition (plan_id, name, content_digest, source, inputs, owner, started_at)
-               values ($1, $2, $3, $4, $5, $6, $7) on conflict (plan_id) do nothing`,
-        values: [planId, name, contentDigest, JSON.stringify(source), JSON.stringify(inputs), owner, startedAt],
-      });
+      await pool
+        .query({
+          name: 'plan-keep-definition',
+          text: `insert into plans.definition (plan_id, name, content_digest, source, inputs, owner, started_at)
+                 values ($1, $2, $3, $4, $5, $6, $7) on conflict (plan_id) do nothing`,
+          values: [planId, name, contentDigest, JSON.stringify(source), JSON.stringify(inputs), owner, startedAt],
+        })
+        .catch((error: unknown) => {
+          throw failure('StoreUnavailable', 'the plan cannot be put on record; start it again', {
+            ...(error instanceof Error && { cause: error }),
+          });
+        });
     },
     ping: () => pool.query('select 1'),
   };

@@ -1,15 +1,14 @@
 import { toJson } from '@bufbuild/protobuf';
 import { timestampFromDate, ValueSchema } from '@bufbuild/protobuf/wkt';
 import { type Client, WorkflowNotFoundError, WorkflowUpdateFailedError } from '@temporalio/client';
-import type { Approvals } from '../../proto/aats/project/v1/project_pb';
+import type { Approvals, DecisionEnvelope } from '../../proto/aats/project/v1/project_pb';
 import { approval, type ApprovalMemo, approvalWorkflowId, decide } from '../../workflows/contracts/approval';
 import { failure } from '../../workflows/contracts/failures';
-import type { Json } from '../../workflows/contracts/json';
 import { searchAttributes } from '../../workflows/contracts/plan';
 import type { Handlers } from '../runtime/grpc';
 import type { Caller } from '../runtime/identity';
 import { approvalToProto, mayAnswer, outcomeToProto } from './mapping';
-import { listExecutions, textAttribute } from './plans';
+import { keys, listExecutions, quoted } from './visibility';
 
 const approvalIdPattern = /^[a-z0-9][a-z0-9-]{0,62}\/[a-z][A-Za-z0-9]{0,62}\/[1-9]\d{0,5}$/;
 const personOf = (caller: Caller) => (caller.kind === 'person' ? caller.person : undefined);
@@ -27,10 +26,14 @@ export function createApprovalsHandlers(client: Client): Handlers<typeof Approva
     } catch (error) {
       if (error instanceof WorkflowUpdateFailedError && error.cause) throw error.cause;
       if (!(error instanceof WorkflowNotFoundError)) throw error;
+      // An update finds nothing also when the request is answered; only that one can still be asked.
       const known = await handle(approvalId)
         .query(approval)
-        .catch(() => undefined);
-      if (!known) throw failure('ApprovalNotFound', `there is no request ${approvalId}`);
+        .catch((missing: unknown) => {
+          throw missing instanceof WorkflowNotFoundError
+            ? failure('ApprovalNotFound', `there is no request ${approvalId}`)
+            : missing;
+        });
       throw failure(
         'ApprovalClosed',
         `${approvalId} is ${known.status}${known.outcome?.decidedBy === undefined ? '' : ` by ${known.outcome.decidedBy}`}`,
@@ -41,21 +44,20 @@ export function createApprovalsHandlers(client: Client): Handlers<typeof Approva
     async listApprovals({ view, planId, pageSize, pageToken }, { caller }) {
       if (!['', 'open', 'mine', 'done'].includes(view))
         throw failure('InvalidInput', 'the view must be open, mine or done');
-      if (planId !== '' && !/^[a-z0-9-]{1,63}$/.test(planId)) throw failure('InvalidInput', 'the plan id is wrong');
+      const person = personOf(caller);
       const terms = [
         `${searchAttributes.kind} = 'approval'`,
         `${searchAttributes.status} ${view === 'done' ? '!=' : '='} 'open'`,
-        ...(planId === '' ? [] : [`${searchAttributes.planId} = '${planId}'`]),
+        ...(planId === '' ? [] : [`${searchAttributes.planId} = ${quoted(planId)}`]),
       ];
       const { executions, nextPageToken } = await listExecutions(client, terms.join(' and '), pageSize, pageToken);
-      const person = personOf(caller);
       const approvals = executions.map((execution) => {
         const memo = execution.memo as unknown as ApprovalMemo;
         const approvalId = execution.workflowId.slice('approval/'.length);
-        const status = textAttribute(execution, searchAttributes.status);
+        const status = execution.typedSearchAttributes.get(keys.status) ?? '';
         return {
           approvalId,
-          planId: textAttribute(execution, searchAttributes.planId),
+          planId: execution.typedSearchAttributes.get(keys.planId) ?? '',
           planTitle: memo.planTitle,
           taskId: memo.taskId,
           title: memo.title,
@@ -79,30 +81,11 @@ export function createApprovalsHandlers(client: Client): Handlers<typeof Approva
       const person = personOf(caller);
       // The table of permissions lets nobody else in; a request without a person decides nothing.
       if (!person) throw failure('PermissionDenied', 'only a person decides');
-      const wrong = [
-        ...(decision === undefined ? [{ pointer: '/decision', message: 'is missing' }] : []),
-        ...(decision && !['approve', 'reject'].includes(decision.choice)
-          ? [{ pointer: '/decision/choice', message: 'must be approve or reject' }]
-          : []),
-        ...(decision && !/^[\w-]{8,64}$/.test(decision.decisionId)
-          ? [
-              {
-                pointer: '/decision/decisionId',
-                message: 'must be 8 to 64 letters, digits, hyphens: the same for the same answer',
-              },
-            ]
-          : []),
-        ...(decision?.digest === ''
-          ? [{ pointer: '/decision/digest', message: 'must be the digest of what you were shown' }]
-          : []),
-        ...(decision && decision.reason.length > 2000
-          ? [{ pointer: '/decision/reason', message: 'must have at most 2,000 characters' }]
-          : []),
-      ];
+      const wrong = problemsOf(decision);
       if (!decision || wrong.length > 0) throw failure('InvalidInput', 'the answer is wrong', { details: wrong });
       const edits = decision.edits.map(({ path, value }) => ({
         path,
-        value: (value ? toJson(ValueSchema, value) : null),
+        value: value ? toJson(ValueSchema, value) : null,
       }));
       const outcome = await about(approvalId, () =>
         handle(approvalId).executeUpdate(decide, {
@@ -123,4 +106,21 @@ export function createApprovalsHandlers(client: Client): Handlers<typeof Approva
       return { outcome: outcomeToProto(outcome) };
     },
   };
+}
+
+/** Everything about an answer that is wrong before anybody looks at what it answers. */
+function problemsOf(decision: DecisionEnvelope | undefined): readonly { pointer: string; message: string }[] {
+  if (!decision) return [{ pointer: '/decision', message: 'is missing' }];
+  const { choice, decisionId, digest, reason } = decision;
+  const rules: readonly (readonly [isRight: boolean, field: string, message: string])[] = [
+    [choice === 'approve' || choice === 'reject', 'choice', 'must be approve or reject'],
+    [
+      /^[\w-]{8,64}$/.test(decisionId),
+      'decisionId',
+      'must be 8 to 64 letters, digits, hyphens: the same for the same answer',
+    ],
+    [digest !== '', 'digest', 'must be the digest of what you were shown'],
+    [reason.length <= 2000, 'reason', 'must have at most 2,000 characters'],
+  ];
+  return rules.flatMap(([isRight, field, message]) => (isRight ? [] : [{ pointer: `/decision/${field}`, message }]));
 }

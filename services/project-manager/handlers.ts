@@ -8,12 +8,11 @@ import { analysePlan } from '../../workflows/plan-analysis';
 import { checkInputs } from '../../workflows/plan-inputs';
 import type { Caller } from '../runtime/identity';
 import type { Handlers } from '../runtime/grpc';
-import { planToProto, problemToProto, taskToProto, toStruct, toValue } from './mapping';
+import { attemptToProto, planToProto, problemToProto, taskToProto, toStruct, toValue } from './mapping';
 import type { PlanFeed } from './plan-feed';
-import { type Surroundings, takeInPlan } from './plan-intake';
+import { planBytes, refuseUnknownFields, type Surroundings, takeInPlan } from './plan-intake';
 import type { Plans } from './plans';
 import { watchPlan } from './watch';
-import { timestampFromDate } from '@bufbuild/protobuf/wkt';
 
 export interface ProjectManagerOptions {
   readonly plans: Plans;
@@ -21,9 +20,11 @@ export interface ProjectManagerOptions {
   readonly definitions: PlanStore;
   /** What is known of agents and people now; never rejects. */
   readonly surroundings: () => Promise<Surroundings>;
+  /** Aborted when the process ends: whoever watches is sent elsewhere at once. */
+  readonly draining: AbortSignal;
 }
 
-const planBytes = 1024 * 1024;
+const counted = (count: number, noun: string): string => `${count} ${noun}${count === 1 ? '' : 's'}`;
 const nameOf = (caller: Caller): string => (caller.kind === 'person' ? caller.person.name : caller.name);
 
 export function createProjectManagerHandlers({
@@ -31,9 +32,12 @@ export function createProjectManagerHandlers({
   feed,
   definitions,
   surroundings,
+  draining,
 }: ProjectManagerOptions): Handlers<typeof ProjectManager> {
   return {
-    async validatePlan({ plan: source, inputs }, { caller }) {
+    async validatePlan(request, { caller }) {
+      refuseUnknownFields(request, '');
+      const { plan: source, inputs } = request;
       const { problems, plan } = takeInPlan(source, nameOf(caller), await surroundings());
       if (!plan) return { valid: false, problems: problems.map(problemToProto) };
       const checked = inputs ? checkInputs(plan, inputs) : undefined;
@@ -49,29 +53,38 @@ export function createProjectManagerHandlers({
         taskCount: plan.tasks.length,
       };
     },
-    async startPlan({ planId, plan: source, inputs: given }, { caller }) {
+    async startPlan(request, { caller }) {
+      refuseUnknownFields(request, '');
+      const { planId, plan: source, inputs: given = {} } = request;
       if (!planIdPattern.test(planId))
         throw failure('InvalidInput', 'the plan id is wrong', {
           details: [{ pointer: '/planId', message: 'must be lower-case letters, digits and hyphens, at most 63' }],
         });
-      const { problems, plan, value } = takeInPlan(source, nameOf(caller), await surroundings());
+      const owner = nameOf(caller);
+      const { problems, plan, value } = takeInPlan(source, owner, await surroundings());
+      if (problems.some(({ code, pointer }) => code === 'TOO_LARGE' && pointer === ''))
+        throw failure('TooLarge', `the plan has more than ${planBytes} bytes`, { details: problems });
       const errors = problems.filter(({ severity }) => severity === 'error');
       if (!plan)
-        throw failure('PlanInvalid', `the plan has ${errors.length} ${errors.length === 1 ? 'problem' : 'problems'}`, {
-          details: problems,
-        });
-      const { problems: wrong, inputs } = checkInputs(plan, (given ?? {}));
+        throw failure('PlanInvalid', `the plan has ${counted(errors.length, 'problem')}`, { details: problems });
+      const { problems: wrong, inputs } = checkInputs(plan, given);
       if (wrong.length > 0)
-        throw failure('InvalidInput', `${wrong.length} ${wrong.length === 1 ? 'input is' : 'inputs are'} wrong`, {
-          details: wrong,
-        });
-      if (JSON.stringify(plan).length + JSON.stringify(inputs).length > planBytes)
+        throw failure('InvalidInput', `${counted(wrong.length, 'problem')} with the inputs`, { details: wrong });
+      if (Buffer.byteLength(JSON.stringify({ plan, inputs })) > planBytes)
         throw failure('TooLarge', `plan and inputs have more than ${planBytes} bytes as JSON`);
-      const owner = nameOf(caller);
       const startedAt = new Date().toISOString();
-      const contentDigest = digestOf({ plan: plan as never, inputs });
-      await definitions.keep({ planId, name: plan.name, contentDigest, source: value, inputs, owner, startedAt });
+      const contentDigest = digestOf({ plan, inputs } as unknown as JsonObject);
       const { header, created } = await plans.start({ planId, plan, inputs, owner, startedAt, contentDigest });
+      // After the start, so that only what was really started is on record; a repeated start makes up for a lost one.
+      await definitions.keep({
+        planId,
+        name: plan.name,
+        contentDigest,
+        source: value,
+        inputs,
+        owner: header.owner,
+        startedAt: header.startedAt,
+      });
       return { plan: planToProto(header), created, warnings: problems.map(problemToProto) };
     },
     async getPlan({ planId, taskOffset, taskLimit }) {
@@ -84,20 +97,11 @@ export function createProjectManagerHandlers({
     },
     async getTask({ planId, taskId }) {
       const task = await plans.task(planId, taskId);
-      const at = (iso: string | undefined) => (iso === undefined ? undefined : timestampFromDate(new Date(iso)));
       return {
         task: taskToProto(task),
         ...(task.arguments && { arguments: toStruct(task.arguments) }),
         ...(task.output !== undefined && { output: toValue(task.output) }),
-        attempts: task.attempts.map(({ attempt, state, agent, dispatchedAt, startedAt, endedAt, failure: failed }) => ({
-          attempt,
-          state,
-          ...(agent !== undefined && { agent }),
-          ...(dispatchedAt !== undefined && { dispatchedAt: at(dispatchedAt) as never }),
-          ...(startedAt !== undefined && { startedAt: at(startedAt) as never }),
-          ...(endedAt !== undefined && { endedAt: at(endedAt) as never }),
-          ...(failed && { failure: { ...failed } }),
-        })),
+        attempts: task.attempts.map(attemptToProto),
       };
     },
     async listPlans({ states, owner, name, waitingForPerson, pageSize, pageToken }) {
@@ -105,7 +109,7 @@ export function createProjectManagerHandlers({
       return { plans: page.plans.map(planToProto), nextPageToken: page.nextPageToken };
     },
     watchPlan: ({ planId, cursor }, { signal }) =>
-      watchPlan(plans, feed, planId, cursor === undefined ? undefined : Number(cursor), signal),
+      watchPlan({ plans, feed, draining }, planId, cursor === undefined ? undefined : Number(cursor), signal),
     pausePlan: async ({ planId, reason }, { caller }) => ({
       plan: planToProto(await plans.command(planId, 'pause', commandOf(caller, reason))),
     }),

@@ -3,6 +3,6 @@ import { runProcess } from '../runtime/shutdown';
 import { projectManagerConfig } from './config';
 import { startProjectManager } from './service';
 
-runProcess('project-manager', (lifecycle) =>
-  startProjectManager(loadConfig(projectManagerConfig, process.env), lifecycle),
-);
+runProcess('project-manager', async (lifecycle) => {
+  await startProjectManager(loadConfig(projectManagerConfig, process.env), lifecycle);
+});

@@ -3,6 +3,7 @@ import { fromJson } from '@bufbuild/protobuf';
 import { type Timestamp, timestampFromDate, ValueSchema } from '@bufbuild/protobuf/wkt';
 import type {
   ApprovalOutcomeSchema,
+  AttemptSchema,
   GetApprovalResponseSchema,
   PlanSummarySchema,
   ProblemSchema,
@@ -11,7 +12,7 @@ import type {
 import type { ApprovalOutcome, ApprovalView } from '../../workflows/contracts/approval';
 import type { Json, JsonObject } from '../../workflows/contracts/json';
 import { isOneOf, type Person } from '../../workflows/contracts/people';
-import type { PlanHeader, TaskView } from '../../workflows/contracts/plan';
+import type { AttemptView, PlanHeader, TaskView } from '../../workflows/contracts/plan';
 import type { Problem } from '../../workflows/plan-problems';
 
 const time = (iso: string): Timestamp => timestampFromDate(new Date(iso));
@@ -60,6 +61,16 @@ export const taskToProto = (task: TaskView): MessageInitShape<typeof TaskStateSc
   ...(task.approvalId !== undefined && { approvalId: task.approvalId }),
   items: { ...task.items },
   hasCompensation: task.hasCompensation === true,
+});
+
+export const attemptToProto = (one: AttemptView): MessageInitShape<typeof AttemptSchema> => ({
+  attempt: one.attempt,
+  state: one.state,
+  ...(one.agent !== undefined && { agent: one.agent }),
+  ...(one.dispatchedAt !== undefined && { dispatchedAt: time(one.dispatchedAt) }),
+  ...(one.startedAt !== undefined && { startedAt: time(one.startedAt) }),
+  ...(one.endedAt !== undefined && { endedAt: time(one.endedAt) }),
+  ...(one.failure && { failure: { ...one.failure } }),
 });
 
 export const problemToProto = ({

@@ -13,6 +13,8 @@ export interface PlanFeed {
   subscribe(planId: string, listener: (event: FeedEvent) => void): () => void;
   /** Changes after a cursor, when all of them are still kept here; undefined otherwise. */
   since(planId: string, cursor: number): readonly ChangeSet[] | undefined;
+  /** Rejects while the topic is not being read. */
+  ping(): Promise<unknown>;
   close(): Promise<void>;
 }
 
@@ -21,7 +23,8 @@ const keptChanges = 200;
 
 /**
  * Reads the topic of plan changes once for this process and all its viewers, whoever they are: watching costs a plan
- * nothing. Each process is a group of its own and begins at the end of the topic.
+ * nothing. Each process is a group of its own and begins at the end of the topic. Resolves once it reads; a broker that
+ * goes away is waited for.
  */
 export async function startPlanFeed(kafka: Kafka, logger: Logger): Promise<PlanFeed> {
   const listeners = new Map<string, Set<(event: FeedEvent) => void>>();
@@ -31,12 +34,15 @@ export async function startPlanFeed(kafka: Kafka, logger: Logger): Promise<PlanF
     groupId,
     maxWaitTimeInMs: 20,
     sessionTimeout: 10_000,
-    retry: { retries: Number.MAX_SAFE_INTEGER, maxRetryTime: 3000 },
+    // kafkajs would end a consumer for good over what it takes for hopeless.
+    retry: { retries: Number.MAX_SAFE_INTEGER, maxRetryTime: 3000, restartOnFailure: () => Promise.resolve(true) },
   });
 
   const keep = (change: ChangeSet): boolean => {
-    const ring = rings.get(change.planId) ?? [];
-    if (change.cursor <= (ring.at(-1)?.cursor ?? 0)) return false; // sent twice
+    const known = rings.get(change.planId) ?? [];
+    const newest = known.at(-1)?.cursor ?? 0;
+    if (change.cursor <= newest) return false; // sent twice
+    const ring = change.cursor === newest + 1 ? known : []; // what lies before a gap resumes nobody
     ring.push(change);
     if (ring.length > keptChanges) ring.shift();
     rings.delete(change.planId);
@@ -44,28 +50,30 @@ export async function startPlanFeed(kafka: Kafka, logger: Logger): Promise<PlanF
     if (rings.size > keptPlans) rings.delete(rings.keys().next().value ?? '');
     return true;
   };
+  const admin = kafka.admin();
+  await admin.connect();
+  let isReading = false;
+  const joined = new Promise<void>((resolve) => {
+    consumer.on(consumer.events.GROUP_JOIN, () => {
+      isReading = true;
+      resolve();
+    });
+  });
+  for (const event of [consumer.events.CRASH, consumer.events.DISCONNECT])
+    consumer.on(event, () => {
+      isReading = false;
+    });
   await consumer.connect();
   await consumer.subscribe({ topics: [topics.plans], fromBeginning: false });
   await consumer.run({
     eachMessage: ({ message }) => {
-      try {
-        const event = readEvent(message.value, ['planChanged', 'taskReported']);
-        const feed: FeedEvent | undefined =
-          event.name === 'planChanged'
-            ? keep(event.data)
-              ? { kind: 'change', change: event.data }
-              : undefined
-            : event.data.kind === 'progress'
-              ? { kind: 'progress', report: event.data }
-              : undefined;
-        if (feed) for (const listener of listeners.get(event.data.planId) ?? []) listener(feed);
-      } catch (error) {
-        if (!(error instanceof MessageRefused)) throw error;
-        logger.warn({ err: error }, 'a message on the topic of changes is none');
-      }
+      const event = read(message.value, logger);
+      if (event?.kind === 'change' && !keep(event.change)) return Promise.resolve();
+      if (event) for (const listener of listeners.get(planOf(event)) ?? []) listener(event);
       return Promise.resolve();
     },
   });
+  await joined;
   return {
     subscribe(planId, listener) {
       const known = listeners.get(planId) ?? new Set();
@@ -77,15 +85,30 @@ export async function startPlanFeed(kafka: Kafka, logger: Logger): Promise<PlanF
     },
     since(planId, cursor) {
       const ring = rings.get(planId);
-      if (!ring || ring[0] === undefined || ring[0].cursor > cursor + 1) return undefined;
+      const [oldest, newest] = [ring?.[0], ring?.at(-1)];
+      if (!ring || !oldest || !newest || oldest.cursor > cursor + 1 || newest.cursor < cursor) return undefined;
       return ring.filter((change) => change.cursor > cursor);
     },
+    ping: () => (isReading ? admin.listTopics() : Promise.reject(new Error(`${topics.plans} is not being read`))),
     async close() {
       await consumer.disconnect();
-      const admin = kafka.admin();
-      await admin.connect();
       await admin.deleteGroups([groupId]).catch(() => undefined); // it expires by itself
       await admin.disconnect();
     },
   };
+}
+
+const planOf = (event: FeedEvent): string => (event.kind === 'change' ? event.change : event.report).planId;
+
+/** Undefined for what is of no interest, and for what is no message of ours, which is logged. */
+function read(value: Buffer | null, logger: Logger): FeedEvent | undefined {
+  try {
+    const event = readEvent(value, ['planChanged', 'taskReported']);
+    if (event.name === 'planChanged') return { kind: 'change', change: event.data };
+    return event.data.kind === 'progress' ? { kind: 'progress', report: event.data } : undefined;
+  } catch (error) {
+    if (!(error instanceof MessageRefused)) throw error;
+    logger.warn({ err: error }, 'a message on the topic of changes is none');
+    return undefined;
+  }
 }

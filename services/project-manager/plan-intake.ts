@@ -1,5 +1,5 @@
 import { type Message, toJson } from '@bufbuild/protobuf';
-import { PlanSchema } from '../../proto/aats/project/v1/plan_pb';
+import { type Plan, PlanSchema } from '../../proto/aats/project/v1/plan_pb';
 import type { PlanSource } from '../../proto/aats/project/v1/project_pb';
 import { failure } from '../../workflows/contracts/failures';
 import type { Json } from '../../workflows/contracts/json';
@@ -7,6 +7,9 @@ import type { PlanDefinition } from '../../workflows/contracts/plan-definition';
 import { type PlanDirectory, validatePlan } from '../../workflows/plan-language';
 import type { Problem } from '../../workflows/plan-problems';
 import { readPlanSource } from '../runtime/plan-source';
+
+/** A plan and its inputs travel as one payload, and Temporal refuses payloads over 2 MiB. */
+export const planBytes = 1024 * 1024;
 
 export interface Intake {
   readonly problems: readonly Problem[];
@@ -33,34 +36,37 @@ export function takeInPlan(
     throw failure('InvalidInput', 'there is no plan in the request', {
       details: [{ pointer: '/plan', message: 'give the plan as a document or as a message' }],
     });
-  if (form.case === 'plan') refuseUnknownFields(form.value, '/plan');
-  const { value, lineOf, problems } =
-    form.case === 'document'
-      ? readPlanSource(form.value)
-      : { value: toJson(PlanSchema, form.value) as Json, lineOf: () => 0, problems: [] as readonly Problem[] };
-  if (problems.some(({ severity }) => severity === 'error') && value === undefined) return { problems, value: null };
-  const checked = validatePlan(value ?? null, {
-    lineOf,
+  if (form.case === 'document' && Buffer.byteLength(form.value) > planBytes) {
+    const message = `The text has more than ${planBytes} bytes; put what is large into artifacts.`;
+    return { problems: [{ severity: 'error', code: 'TOO_LARGE', pointer: '', line: 1, message }], value: null };
+  }
+  const text = form.case === 'document' ? readPlanSource(form.value) : undefined;
+  const value = text ? text.value : (toJson(PlanSchema, form.value as Plan) as Json);
+  const found = text?.problems ?? [];
+  if (value === undefined) return { problems: found, value: null };
+  const checked = validatePlan(value, {
+    ...(text && { lineOf: (at) => text.lineOf(at), sourceOf: (at) => text.sourceOf(at) }),
     ...(capabilities && { knownCapabilities: capabilities }),
     ...(directory && { directory, ...(requester !== undefined && { requester }) }),
   });
-  const all = [...problems, ...checked.problems].sort((a, b) => a.line - b.line);
-  const isSound = !all.some(({ severity }) => severity === 'error');
-  return { problems: all, value: value ?? null, ...(isSound && checked.plan && { plan: checked.plan }) };
+  const problems = [...found, ...checked.problems].sort((a, b) => a.line - b.line);
+  const isSound = !problems.some(({ severity }) => severity === 'error');
+  return { problems, value, ...(isSound && checked.plan && { plan: checked.plan }) };
 }
 
 /** A newer client's gate would vanish in an older server: a binary message with fields that we do not know is refused. */
-function refuseUnknownFields(message: Message, pointer: string): void {
+export function refuseUnknownFields(message: Message, pointer: string): void {
   if ((message.$unknown ?? []).length > 0)
-    throw failure('InvalidInput', 'the plan has fields that this server does not know', {
-      details: [{ pointer, message: 'unknown fields; use the plan language that this server serves' }],
+    throw failure('InvalidInput', 'the request has fields that this server does not know', {
+      details: [{ pointer, message: 'unknown fields; use the messages that this server serves' }],
     });
-  for (const [key, value] of Object.entries(message)) {
+  for (const [key, value] of Object.entries(message as object) as [string, unknown][]) {
     if (key.startsWith('$') || typeof value !== 'object' || value === null) continue;
-    for (const [at, one] of Object.entries(value as object)) {
-      if (typeof one === 'object' && one !== null && '$typeName' in one)
-        refuseUnknownFields(one as Message, `${pointer}/${key}/${at}`);
-    }
     if ('$typeName' in value) refuseUnknownFields(value as Message, `${pointer}/${key}`);
+    // Lists, maps, and the { case, value } of a oneof.
+    else
+      for (const [at, one] of Object.entries(value as object))
+        if (typeof one === 'object' && one !== null && '$typeName' in one)
+          refuseUnknownFields(one as Message, `${pointer}/${key}/${at}`);
   }
 }

@@ -16,6 +16,7 @@ import {
   type PlanHeader,
   type PlanMemo,
   type PlanStart,
+  planIdPattern,
   planWorkflowId,
   searchAttributes,
   task,
@@ -25,6 +26,7 @@ import {
 } from '../../workflows/contracts/plan';
 import { taskQueues } from '../../workflows/contracts/task-queues';
 import type { planWorkflow } from '../../workflows/plan';
+import { keys, listExecutions, quoted } from './visibility';
 
 export interface PlanFilter {
   readonly states: readonly string[];
@@ -50,7 +52,10 @@ export interface Plans {
 const page = 1000;
 
 export function createPlans(client: Client): Plans {
-  const handle = (planId: string) => client.workflow.getHandle<typeof planWorkflow>(planWorkflowId(planId));
+  const handle = (planId: string) => {
+    if (!planIdPattern.test(planId)) throw failure('PlanNotFound', `there is no plan ${planId.slice(0, 80)}`);
+    return client.workflow.getHandle<typeof planWorkflow>(planWorkflowId(planId));
+  };
   /** Turns "there is no such workflow" and "it has ended" into the failures of the closed table. */
   const about = async <T>(planId: string, work: () => Promise<T>): Promise<T> => {
     try {
@@ -58,13 +63,13 @@ export function createPlans(client: Client): Plans {
     } catch (error) {
       if (!(error instanceof WorkflowNotFoundError)) throw error;
       // An update finds nothing also when the plan has ended; only that one can still be described.
-      const state = await handle(planId)
+      await handle(planId)
         .describe()
-        .then(
-          ({ status }) => status.name,
-          () => undefined,
-        );
-      if (state === undefined) throw failure('PlanNotFound', `there is no plan ${planId}`);
+        .catch((missing: unknown) => {
+          throw missing instanceof WorkflowNotFoundError
+            ? failure('PlanNotFound', `there is no plan ${planId}`)
+            : missing;
+        });
       throw failure('PlanClosed', `plan ${planId} has ended`);
     }
   };
@@ -91,16 +96,16 @@ export function createPlans(client: Client): Plans {
           workflowIdReusePolicy: 'REJECT_DUPLICATE',
           memo: { ...memo },
           staticSummary: start.plan.title.slice(0, 200),
-          searchAttributes: {
-            [searchAttributes.kind]: ['plan'],
-            [searchAttributes.planId]: [start.planId],
-            [searchAttributes.planName]: [start.plan.name],
-            [searchAttributes.status]: ['running'],
-            [searchAttributes.owner]: [start.owner],
-            [searchAttributes.waitingForPerson]: [false],
-          },
+          typedSearchAttributes: [
+            { key: keys.kind, value: 'plan' },
+            { key: keys.planId, value: start.planId },
+            { key: keys.planName, value: start.plan.name },
+            { key: keys.status, value: 'running' },
+            { key: keys.owner, value: start.owner },
+            { key: keys.waitingForPerson, value: false },
+          ],
         });
-        return { header: await plans.header(start.planId), created: true };
+        return { header: startedHeader(start), created: true };
       } catch (error) {
         if (!(error instanceof WorkflowExecutionAlreadyStartedError)) throw error;
         const known = await handle(start.planId).describe();
@@ -146,58 +151,37 @@ export function createPlans(client: Client): Plans {
   return plans;
 }
 
-const quoted = (text: string): string => {
-  if (!/^[\w.-]{0,100}$/.test(text))
-    throw failure('InvalidInput', 'a filter holds letters, digits, hyphens and dots only');
-  return `'${text}'`;
-};
-
-/** One page of visibility; page tokens are opaque to clients. */
-export async function listExecutions(
-  client: Client,
-  query: string,
-  pageSize: number,
-  pageToken: string,
-): Promise<{ readonly executions: readonly WorkflowExecutionInfo[]; readonly nextPageToken: string }> {
-  const size = Math.min(200, Math.max(1, pageSize === 0 ? 50 : pageSize));
-  const skip = pageToken === '' ? 0 : Number(Buffer.from(pageToken, 'base64url').toString('utf8'));
-  if (!Number.isSafeInteger(skip) || skip < 0 || skip > 10_000)
-    throw failure('InvalidInput', 'the page token is not one of ours');
-  const executions: WorkflowExecutionInfo[] = [];
-  let seen = 0;
-  for await (const execution of client.workflow.list({ query, pageSize: Math.min(1000, skip + size + 1) })) {
-    seen += 1;
-    if (seen <= skip) continue;
-    if (executions.length === size)
-      return { executions, nextPageToken: Buffer.from(String(skip + size)).toString('base64url') };
-    executions.push(execution);
-  }
-  return { executions, nextPageToken: '' };
-}
-
-const attribute = (execution: WorkflowExecutionInfo, name: string): unknown => {
-  const value: unknown = execution.searchAttributes[name];
-  return Array.isArray(value) ? value[0] : value;
-};
-export const textAttribute = (execution: WorkflowExecutionInfo, name: string): string =>
-  String(attribute(execution, name) ?? '');
+/** What a plan says of itself before its first task; asking it would make starting wait for a worker. */
+const startedHeader = ({ planId, plan, owner, startedAt }: PlanStart): PlanHeader => ({
+  planId,
+  name: plan.name,
+  title: plan.title,
+  owner,
+  state: 'running',
+  compensation: 'none',
+  startedAt,
+  cursor: 0,
+  counts: { pending: plan.tasks.length },
+  taskCount: plan.tasks.length,
+  waitingFor: [],
+});
 
 /** What the list of workflows knows of a plan: no counts, which only the plan itself has. */
 function summaryOf(execution: WorkflowExecutionInfo): PlanHeader {
   const memo = (execution.memo ?? {}) as Partial<PlanMemo>;
-  const waiting: unknown = execution.searchAttributes[searchAttributes.waitingFor];
-  const by = Array.isArray(waiting) ? waiting.map(String) : [];
+  const { typedSearchAttributes: attributes } = execution;
+  const by = attributes.get(keys.waitingFor) ?? [];
   const startedAt = execution.startTime.toISOString();
   const failed =
     execution.status.name === 'TERMINATED' ||
     execution.status.name === 'FAILED' ||
     execution.status.name === 'TIMED_OUT';
   return {
-    planId: textAttribute(execution, searchAttributes.planId),
-    name: textAttribute(execution, searchAttributes.planName),
+    planId: attributes.get(keys.planId) ?? '',
+    name: attributes.get(keys.planName) ?? '',
     title: memo.title ?? '',
-    owner: textAttribute(execution, searchAttributes.owner),
-    state: failed ? 'failed' : (textAttribute(execution, searchAttributes.status) as PlanHeader['state']),
+    owner: attributes.get(keys.owner) ?? '',
+    state: failed ? 'failed' : ((attributes.get(keys.status) ?? 'running') as PlanHeader['state']),
     compensation: 'none',
     startedAt,
     ...(execution.closeTime && { endedAt: execution.closeTime.toISOString() }),

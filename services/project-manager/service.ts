@@ -23,10 +23,14 @@ import { startPlanFeed } from './plan-feed';
 import type { Surroundings } from './plan-intake';
 import { createPlans } from './plans';
 
-const graceSeconds = 10;
+// Both servers, one after the other, within the time that a process has to end.
+const graceSeconds = 8;
 
 /** Starts the facade of plans and approvals. */
-export async function startProjectManager(config: ProjectManagerConfig, lifecycle: Lifecycle): Promise<void> {
+export async function startProjectManager(
+  config: ProjectManagerConfig,
+  lifecycle: Lifecycle,
+): Promise<{ readonly grpcPort: number; readonly restPort: number }> {
   const { logger } = lifecycle;
   const tls = readTls(config);
   const temporal = await connectTemporal(config);
@@ -38,15 +42,16 @@ export async function startProjectManager(config: ProjectManagerConfig, lifecycl
   });
   const feed = await startPlanFeed(kafka, logger);
   lifecycle.onStop('plan changes', () => feed.close());
-  const admin = kafka.admin();
-  await admin.connect();
-  lifecycle.onStop('Kafka', () => admin.disconnect());
   const coordinator = createGrpcClient(CommunicationCoordinator, {
     address: config.AATS_COORDINATOR_ADDRESS,
     credentials: clientCredentials(tls),
   });
-  lifecycle.onStop('coordinator', async () => Promise.resolve(coordinator.close()));
+  lifecycle.onStop('coordinator', () => {
+    coordinator.close();
+    return Promise.resolve();
+  });
 
+  const draining = new AbortController();
   const definitions = createPlanStore(pool);
   const plans = createPlans(temporal);
   // What cannot be asked now costs a warning, not the validation.
@@ -62,7 +67,13 @@ export async function startProjectManager(config: ProjectManagerConfig, lifecycl
       ...(directory && { directory }),
     };
   };
-  const handlers = createProjectManagerHandlers({ plans, feed, definitions, surroundings });
+  const handlers = createProjectManagerHandlers({
+    plans,
+    feed,
+    definitions,
+    surroundings,
+    draining: draining.signal,
+  });
   const approvals = createApprovalsHandlers(temporal);
 
   const identities = createIdentities({ jwksUrl: config.AATS_JWKS_URL, ca: tls.ca });
@@ -70,7 +81,7 @@ export async function startProjectManager(config: ProjectManagerConfig, lifecycl
   const health = createHealth({
     temporal: () => temporal.workflowService.getSystemInfo({}),
     postgresql: () => definitions.ping(),
-    kafka: () => admin.listTopics(),
+    kafka: () => feed.ping(),
   });
   const grpc = await startGrpcServer({
     tls,
@@ -91,8 +102,13 @@ export async function startProjectManager(config: ProjectManagerConfig, lifecycl
     metrics,
     openapi: openApiOf('AATS project manager', operations),
   });
-  addOperations(router, identities, ProjectManager, handlers, operations);
-  addOperations(router, identities, Approvals, approvals, operations);
+  addOperations({ router, identities, logger }, ProjectManager, handlers, operations);
+  addOperations({ router, identities, logger }, Approvals, approvals, operations);
   const https = await startHttpsServer({ tls, port: config.AATS_REST_PORT, app });
   lifecycle.onStop('REST', () => https.close(graceSeconds));
+  lifecycle.onStop('watchers', () => {
+    draining.abort();
+    return Promise.resolve();
+  });
+  return { grpcPort: grpc.port, restPort: https.port };
 }

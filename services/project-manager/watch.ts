@@ -11,32 +11,29 @@ type WatchEvent = MessageInitShape<typeof WatchPlanResponseSchema>;
 
 /** A reader that has more waiting than this is cut off: it may come again with its cursor. */
 const mostWaiting = 2000;
+/** Progress is not kept anyway, so it is the first to go when a reader lags. */
+const mostWaitingForProgress = 200;
 const ended = new Set(['succeeded', 'failed', 'cancelled']);
+
+export interface WatchSources {
+  readonly plans: Pick<Plans, 'header' | 'tasks'>;
+  readonly feed: Pick<PlanFeed, 'subscribe' | 'since'>;
+  readonly draining: AbortSignal;
+}
 
 /**
  * A snapshot by one query, then every change as it is published. With a cursor that is still kept, the changes since it
- * and no query at all. Ends with the plan. Throws SlowReader when the reader does not keep up.
+ * and no query at all. A change that the feed missed is made up for by a new snapshot. Ends with the plan. Throws
+ * SlowReader when the reader does not keep up, Draining when this process ends.
  */
 export async function* watchPlan(
-  plans: Plans,
-  feed: PlanFeed,
+  { plans, feed, draining }: WatchSources,
   planId: string,
   cursor: number | undefined,
   signal: AbortSignal,
 ): AsyncGenerator<WatchEvent> {
-  const waiting: FeedEvent[] = [];
-  let wake: () => void = () => undefined;
-  let overrun = false;
   // Subscribed before anything is read, so that no change falls between the snapshot and the feed.
-  const unsubscribe = feed.subscribe(planId, (event) => {
-    if (waiting.length >= mostWaiting) overrun = true;
-    else waiting.push(event);
-    wake();
-  });
-  const stop = (): void => {
-    wake();
-  };
-  signal.addEventListener('abort', stop);
+  const queue = createQueue(feed, planId, AbortSignal.any([signal, draining]));
   try {
     let last: number;
     const missed = cursor === undefined ? undefined : feed.since(planId, cursor);
@@ -48,46 +45,85 @@ export async function* watchPlan(
         if (isOver(change)) return;
       }
     } else {
-      const plan = await plans.header(planId);
-      const tasks = await plans.tasks(planId, 0, 20_000);
-      last = plan.cursor;
-      yield { event: { case: 'snapshot', value: { plan: planToProto(plan), tasks: tasks.map(taskToProto) } } };
-      if (ended.has(plan.state)) return;
+      const { event, cursor: at, isEnded } = await snapshot(plans, planId);
+      last = at;
+      yield event;
+      if (isEnded) return;
     }
-    while (!signal.aborted) {
-      if (overrun)
-        throw failure(
-          'SlowReader',
-          `more than ${mostWaiting} changes of ${planId} were waiting; watch again from the last cursor`,
-        );
-      const event = waiting.shift();
-      if (!event) {
-        await new Promise<void>((resolve) => {
-          wake = resolve;
-        });
-        continue;
-      }
-      if (event.kind === 'progress') {
-        const { taskId, message, percent } = event.report;
-        yield {
-          event: {
-            case: 'progress',
-            value: { taskId, ...(message !== undefined && { message }), ...(percent !== undefined && { percent }) },
-          },
-        };
-      } else if (event.change.cursor > last) {
+    for (;;) {
+      const event = await queue.next();
+      if (draining.aborted) throw failure('Draining', 'this service is stopping; watch again from the last cursor');
+      if (!event) return;
+      if (event.kind === 'progress') yield progressEvent(event.report);
+      else if (event.change.cursor === last + 1) {
         last = event.change.cursor;
         yield changeEvent(event.change);
         if (isOver(event.change)) return;
+      } else if (event.change.cursor > last) {
+        const { event: whole, cursor: at, isEnded } = await snapshot(plans, planId);
+        last = Math.max(at, event.change.cursor);
+        yield whole;
+        if (isEnded) return;
       }
     }
   } finally {
-    unsubscribe();
-    signal.removeEventListener('abort', stop);
+    queue.close();
   }
 }
 
+/** What waits for one reader; bounded, since a reader that stopped must cost nothing but itself. */
+function createQueue(feed: WatchSources['feed'], planId: string, over: AbortSignal) {
+  const waiting: FeedEvent[] = [];
+  let overrun = false;
+  let wake: () => void = () => undefined;
+  const wakeUp = (): void => {
+    wake();
+  };
+  const unsubscribe = feed.subscribe(planId, (event) => {
+    if (event.kind === 'progress' && waiting.length >= mostWaitingForProgress) return;
+    if (waiting.length >= mostWaiting) {
+      overrun = true;
+      waiting.length = 0;
+    }
+    if (!overrun) waiting.push(event);
+    wake();
+  });
+  over.addEventListener('abort', wakeUp);
+  return {
+    /** Undefined when the reader is gone. Throws SlowReader. */
+    async next(): Promise<FeedEvent | undefined> {
+      while (!over.aborted) {
+        if (overrun)
+          throw failure(
+            'SlowReader',
+            `more than ${mostWaiting} changes of ${planId} were waiting; watch again from the last cursor`,
+          );
+        const event = waiting.shift();
+        if (event) return event;
+        await new Promise<void>((resolve) => {
+          wake = resolve;
+        });
+      }
+      return undefined;
+    },
+    close(): void {
+      unsubscribe();
+      over.removeEventListener('abort', wakeUp);
+    },
+  };
+}
+
+async function snapshot(plans: WatchSources['plans'], planId: string) {
+  const plan = await plans.header(planId);
+  const tasks = await plans.tasks(planId, 0, 20_000);
+  const event: WatchEvent = {
+    event: { case: 'snapshot', value: { plan: planToProto(plan), tasks: tasks.map(taskToProto) } },
+  };
+  return { event, cursor: plan.cursor, isEnded: ended.has(plan.state) };
+}
+
 const isOver = ({ plan }: ChangeSet): boolean => plan !== undefined && ended.has(plan.state);
+
 const changeEvent = ({ cursor, at, plan, tasks }: ChangeSet): WatchEvent => ({
   event: {
     case: 'change',
@@ -97,5 +133,16 @@ const changeEvent = ({ cursor, at, plan, tasks }: ChangeSet): WatchEvent => ({
       ...(plan && { plan: planToProto(plan) }),
       tasks: tasks.map(taskToProto),
     },
+  },
+});
+
+const progressEvent = ({
+  taskId,
+  message,
+  percent,
+}: Extract<FeedEvent, { kind: 'progress' }>['report']): WatchEvent => ({
+  event: {
+    case: 'progress',
+    value: { taskId, ...(message !== undefined && { message }), ...(percent !== undefined && { percent }) },
   },
 });

@@ -9,7 +9,7 @@ import {
 } from '@bufbuild/protobuf';
 import { type ChannelCredentials, Client, Metadata, type ServiceError, type ClientReadableStream } from '@grpc/grpc-js';
 import { fromGrpcError } from './failure-status';
-import { definitionOf } from './grpc';
+import { definitionOf } from './grpc-handlers';
 
 export interface CallOptions {
   readonly signal?: AbortSignal;

@@ -1,90 +1,26 @@
 import {
-  create,
-  type DescFile,
-  type DescMessage,
-  type DescMethod,
-  type DescMethodClientStreaming,
-  type DescMethodServerStreaming,
-  type DescMethodUnary,
-  type DescService,
-  fromBinary,
-  type MessageInitShape,
-  type MessageShape,
-  toBinary,
-} from '@bufbuild/protobuf';
-import { FileDescriptorSetSchema } from '@bufbuild/protobuf/wkt';
-import {
   type MethodDefinition,
   Metadata,
   Server,
-  type ServerDuplexStream,
-  type ServerReadableStream,
   type ServerUnaryCall,
   type ServerWritableStream,
   status,
   type sendUnaryData,
-  type ServiceDefinition,
   type UntypedServiceImplementation,
 } from '@grpc/grpc-js';
-import { loadFileDescriptorSetFromBuffer } from '@grpc/proto-loader';
-import { ReflectionService } from '@grpc/reflection';
+import type { DescMethod } from '@bufbuild/protobuf';
 import { HealthImplementation } from 'grpc-health-check';
-import { failure } from '../../workflows/contracts/failures';
 import { toEdgeFailure, toGrpcStatus } from './failure-status';
-import type { Caller, Identities } from './identity';
+import { type AnyCall, identify, servicePeer } from './grpc-caller';
+import { type CallContext, definitionOf, type Implemented } from './grpc-handlers';
+import { addReflection } from './grpc-reflection';
+import type { Identities } from './identity';
 import type { Logger } from './logger';
 import { authorize } from './roles';
+import { takesMore } from './slow-reader';
 import { Tls13ServerCredentials, type TlsMaterial } from './tls';
 
-/** What a handler knows of its call. */
-export interface CallContext {
-  readonly caller: Caller;
-  /** Aborted when the caller is gone or its deadline has passed. */
-  readonly signal: AbortSignal;
-  /** `<service>/<method>`, the key of the table of permissions. */
-  readonly method: string;
-  readonly surface: 'grpc' | 'rest' | 'web' | 'cli';
-}
-type Handler<M> =
-  M extends DescMethodUnary<infer I, infer O>
-    ? (request: MessageShape<I>, call: CallContext) => Promise<MessageInitShape<O>>
-    : M extends DescMethodServerStreaming<infer I, infer O>
-      ? (request: MessageShape<I>, call: CallContext) => AsyncIterable<MessageInitShape<O>>
-      : M extends DescMethodClientStreaming<infer I, infer O>
-        ? (requests: AsyncIterable<MessageShape<I>>, call: CallContext) => Promise<MessageInitShape<O>>
-        : never;
-/** One handler for each method of a service. */
-export type Handlers<S extends DescService> = { readonly [K in keyof S['method']]: Handler<S['method'][K]> };
-
-export interface Implemented {
-  readonly service: DescService;
-  readonly handlers: Readonly<Record<string, (...args: never[]) => unknown>>;
-}
-export const implement = <S extends DescService>(service: S, handlers: Handlers<S>): Implemented => ({
-  service,
-  handlers,
-});
-
-/** The definition that grpc-js needs, from the descriptor: no generated stubs. */
-export function definitionOf(method: DescMethod): MethodDefinition<unknown, unknown> {
-  const [serializeRequest, deserializeRequest] = codec(method.input);
-  const [serializeResponse, deserializeResponse] = codec(method.output);
-  return {
-    path: `/${method.parent.typeName}/${method.name}`,
-    requestStream: method.methodKind === 'client_streaming' || method.methodKind === 'bidi_streaming',
-    responseStream: method.methodKind === 'server_streaming' || method.methodKind === 'bidi_streaming',
-    requestSerialize: serializeRequest,
-    requestDeserialize: deserializeRequest,
-    responseSerialize: serializeResponse,
-    responseDeserialize: deserializeResponse,
-  };
-}
-function codec(schema: DescMessage): [(value: unknown) => Buffer, (bytes: Buffer) => unknown] {
-  return [
-    (value) => Buffer.from(toBinary(schema, create(schema, value as MessageInitShape<DescMessage>))),
-    (bytes) => fromBinary(schema, bytes),
-  ];
-}
+export { type CallContext, type Handlers, implement, type Implemented } from './grpc-handlers';
 
 export interface GrpcServerOptions {
   readonly tls: TlsMaterial;
@@ -129,13 +65,14 @@ export async function startGrpcServer(options: GrpcServerOptions): Promise<Runni
     ...Object.fromEntries(services.map(({ service }) => [service.typeName, 'SERVING' as const])),
   });
   health.addToServer(server);
-  addReflection(server, services, options);
+  addReflection(server, services, options.identities);
   const port = await bind(server, options.port, new Tls13ServerCredentials(tls, options));
   return {
     port,
     drain: (graceSeconds) =>
       new Promise((resolve) => {
-        health.setStatus('', 'NOT_SERVING');
+        for (const name of ['', ...services.map(({ service }) => service.typeName)])
+          health.setStatus(name, 'NOT_SERVING');
         const hard = setTimeout(() => {
           server.forceShutdown();
         }, graceSeconds * 1000);
@@ -166,26 +103,6 @@ async function bind(server: Server, port: number, credentials: Tls13ServerCreden
   }
 }
 
-type AnyCall =
-  | ServerUnaryCall<unknown, unknown>
-  | ServerReadableStream<unknown, unknown>
-  | ServerWritableStream<unknown, unknown>
-  | ServerDuplexStream<unknown, unknown>;
-
-async function identify(call: AnyCall, identities: Identities): Promise<Caller> {
-  const certificate = call.getAuthContext().sslPeerCertificate;
-  const [authorization] = call.metadata.get('authorization');
-  // A person's token wins over the certificate of the service that passes it on: the person is who acts.
-  if (typeof authorization === 'string') {
-    if (!authorization.startsWith('Bearer ')) throw failure('Unauthenticated', 'authorization must be a bearer token');
-    return identities.fromToken(authorization.slice(7));
-  }
-  const caller =
-    certificate === undefined || !('raw' in certificate) ? undefined : identities.fromCertificate(certificate);
-  if (!caller) throw failure('Unauthenticated', 'a client certificate of ours or a bearer token is needed');
-  return caller;
-}
-
 function adapt(
   method: DescMethod,
   handler: (...args: unknown[]) => unknown,
@@ -202,9 +119,8 @@ function adapt(
       const caller = await identify(call, identities);
       authorize(caller, name);
       const [surface] = call.metadata.get('aats-surface');
-      // Only a service may say on which surface a person stands; everybody else is on gRPC.
-      const passedOn =
-        call.getAuthContext().sslPeerCertificate !== undefined && (surface === 'web' || surface === 'rest');
+      // On which surface a person stands: another service may say so, and the command line of itself.
+      const passedOn = (surface === 'web' || surface === 'rest') && servicePeer(call, identities) !== undefined;
       const context: CallContext = {
         caller,
         signal: gone.signal,
@@ -217,9 +133,7 @@ function adapt(
           call as ServerWritableStream<unknown, unknown>,
         );
       return handler(
-        method.methodKind === 'client_streaming'
-          ? (call)
-          : (call as ServerUnaryCall<unknown, unknown>).request,
+        method.methodKind === 'client_streaming' ? call : (call as ServerUnaryCall<unknown, unknown>).request,
         context,
       );
     };
@@ -248,67 +162,10 @@ function adapt(
   };
 }
 
-/** Writes as fast as the reader reads, no faster. */
+/** Writes as fast as the reader reads, no faster; one that stops reading is cut off (SlowReader). */
 async function pump(responses: AsyncIterable<unknown>, stream: ServerWritableStream<unknown, unknown>): Promise<void> {
   for await (const response of responses) {
     if (stream.cancelled) return;
-    if (!stream.write(response)) {
-      await new Promise<void>((resolve) => {
-        const go = (): void => {
-          stream.off('drain', go);
-          stream.off('close', go);
-          stream.off('cancelled', go);
-          resolve();
-        };
-        stream.once('drain', go);
-        stream.once('close', go);
-        stream.once('cancelled', go);
-      });
-    }
+    if (!stream.write(response)) await takesMore(stream);
   }
-}
-
-/** Reflection for identified callers only (ASVS 13.4.5). */
-function addReflection(server: Server, services: readonly Implemented[], { identities }: GrpcServerOptions): void {
-  const files = new Map<string, DescFile>();
-  const visit = (file: DescFile): void => {
-    if (files.has(file.name)) return;
-    for (const dependency of file.dependencies) visit(dependency);
-    files.set(file.name, file);
-  };
-  for (const { service } of services) visit(service.file);
-  const set = create(FileDescriptorSetSchema, { file: [...files.values()].map((file) => file.proto) });
-  const reflection = new ReflectionService(
-    loadFileDescriptorSetFromBuffer(Buffer.from(toBinary(FileDescriptorSetSchema, set))),
-  );
-  const guarded = new Proxy(server, {
-    get: (target, property) =>
-      property !== 'addService'
-        ? (Reflect.get(target, property) as unknown)
-        : (definition: ServiceDefinition, implementation: UntypedServiceImplementation) => {
-            const handlers = Object.entries(implementation).map(([name, handler]) => [
-              name,
-              (call: AnyCall): void => {
-                identify(call, identities)
-                  .then((caller) => {
-                    authorize(caller, 'grpc/reflection');
-                  })
-                  .then(
-                    () => {
-                      (handler as (call: unknown) => void)(call);
-                    },
-                    () =>
-                      (call as ServerDuplexStream<unknown, unknown>).destroy(
-                        Object.assign(new Error('reflection needs an identity'), {
-                          code: status.UNAUTHENTICATED,
-                          details: 'reflection needs an identity',
-                        }),
-                      ),
-                  );
-              },
-            ]);
-            target.addService(definition, Object.fromEntries(handlers) as UntypedServiceImplementation);
-          },
-  });
-  reflection.addToServer(guarded);
 }

@@ -1,5 +1,5 @@
 import { createServer, type Server } from 'node:https';
-import { type TLSSocket } from 'node:tls';
+import { TLSSocket } from 'node:tls';
 import Router from '@koa/router';
 import Koa, { type Context } from 'koa';
 import { z } from 'zod';
@@ -30,6 +30,11 @@ export function createRestApp(options: RestOptions): { readonly app: Koa; readon
   app.on('error', () => undefined); // answered and logged by the middleware; sockets that break are nobody's fault
   app.use(requestLog(options.logger, options.metrics));
   app.use(problems(options.logger));
+  app.use((ctx, next) => {
+    // Answers depend on who asks, and none is a page.
+    ctx.set({ 'cache-control': 'no-store', 'x-content-type-options': 'nosniff' });
+    return next();
+  });
   const router = new Router();
   router.get('/health', (ctx) => {
     ctx.body = { status: 'ok' };
@@ -70,8 +75,8 @@ export async function callerOf(ctx: Context, identities: Identities): Promise<Ca
     if (!/^Bearer \S+$/.test(authorization)) throw failure('Unauthenticated', 'authorization must be a bearer token');
     return identities.fromToken(authorization.slice(7));
   }
-  const socket = ctx.socket as TLSSocket;
-  const certificate = socket.authorized ? socket.getPeerCertificate() : undefined;
+  const { socket } = ctx;
+  const certificate = socket instanceof TLSSocket && socket.authorized ? socket.getPeerCertificate() : undefined;
   const caller =
     certificate === undefined || !('raw' in certificate) ? undefined : identities.fromCertificate(certificate);
   if (!caller) throw failure('Unauthenticated', 'a client certificate of ours or a bearer token is needed');
@@ -128,9 +133,9 @@ function problems(logger: Logger): Koa.Middleware {
           ? error.httpStatus
           : problem.status;
       if (ctx.headerSent) {
-        ctx.res.destroy();
+        ctx.res.destroy(); // a stream that broke midway must not look whole
         return;
-      } // a stream that broke midway must not look whole
+      }
       ctx.status = override;
       if (override === 401) ctx.set('www-authenticate', 'Bearer');
       ctx.type = 'application/problem+json';

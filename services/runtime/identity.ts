@@ -51,6 +51,7 @@ export function verifyToken(token: string, key: KeyObject): { readonly person: P
 const jwks = z.object({
   keys: z.array(z.looseObject({ kid: z.string(), kty: z.literal('EC'), crv: z.literal('P-256') })),
 });
+// Whoever sends unknown key ids must not make us ask without end.
 const refetchMs = 10_000;
 
 export interface Identities {
@@ -70,7 +71,9 @@ export function createIdentities(options: { readonly jwksUrl: string; readonly c
     keys = new Map(answer.keys.map((jwk) => [jwk.kid, createPublicKey({ key: jwk, format: 'jwk' })]));
   };
   const keyOf = async (kid: string): Promise<KeyObject> => {
-    if (!keys.has(kid) && Date.now() - fetchedAt > (keys.size === 0 ? 500 : refetchMs)) {
+    const known = keys.get(kid);
+    if (known) return known; // also while somebody else's unknown key is being looked for
+    if (Date.now() - fetchedAt > (keys.size === 0 ? 500 : refetchMs)) {
       fetchedAt = Date.now();
       fetching = refresh().finally(() => {
         fetching = undefined;
@@ -89,6 +92,7 @@ export function createIdentities(options: { readonly jwksUrl: string; readonly c
     fromCertificate(certificate) {
       if (!certificate) return undefined;
       const names = new X509Certificate(certificate.raw).subjectAltName ?? '';
+      if (names.includes('"')) return undefined; // a quoted name may hold anything, a comma and a URI too
       const match = /(?:^|, )URI:spiffe:\/\/aats\/(agent|service)\/([a-z0-9][a-z0-9-]{0,62})(?:,|$)/.exec(names);
       const [, kind, name] = match ?? [];
       return (kind === 'agent' || kind === 'service') && name !== undefined ? { kind, name } : undefined;

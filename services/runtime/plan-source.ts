@@ -73,8 +73,7 @@ export function readPlanSource(text: string): ParsedSource {
   };
   const keyLines = keyOffsets(document.contents);
   const hasSyntax = problems.some(({ code }) => code === 'SYNTAX' || code === 'TOO_LARGE');
-  for (const [pointer, node] of nodes)
-    if (isScalar(node)) checkScalar(node, pointer, lineAt, problems);
+  for (const [pointer, node] of nodes) if (isScalar(node)) checkScalar(node, pointer, lineAt, problems);
   return {
     value: hasSyntax ? undefined : (plain(document.toJS({ maxAliasCount: maxAliases })) as Json),
     problems,
@@ -84,7 +83,7 @@ export function readPlanSource(text: string): ParsedSource {
     },
     sourceOf: (pointer) => {
       const node = nodes.get(pointer);
-      return node && isScalar(node) ? (node).source : undefined;
+      return node && isScalar(node) ? node.source : undefined;
     },
   };
 }
@@ -133,8 +132,7 @@ function keyOffsets(
       found.set(inside, (key as Node).range?.[0] ?? 0);
       keyOffsets(value, inside, found);
     }
-  } else if (node && isSeq(node))
-    node.items.forEach((one, at) => void keyOffsets(one, `${pointer}/${at}`, found));
+  } else if (node && isSeq(node)) node.items.forEach((one, at) => void keyOffsets(one, `${pointer}/${at}`, found));
   return found;
 }
 
@@ -146,7 +144,7 @@ function checkScalar(
   lineAt: (offset: number) => number,
   problems: Problem[],
 ): void {
-  const { value, source = '', type } = node;
+  const { value, source, type } = node;
   const line = lineAt(node.range[0]);
   const isExact =
     typeof value === 'bigint'

@@ -1,0 +1,32 @@
+import type { ServerDuplexStream, ServerReadableStream, ServerUnaryCall, ServerWritableStream } from '@grpc/grpc-js';
+import { failure } from '../../workflows/contracts/failures';
+import type { Caller, Identities } from './identity';
+
+export type AnyCall =
+  | ServerUnaryCall<unknown, unknown>
+  | ServerReadableStream<unknown, unknown>
+  | ServerWritableStream<unknown, unknown>
+  | ServerDuplexStream<unknown, unknown>;
+
+/** The caller of a call, by token or else by certificate. Throws Unauthenticated. */
+export async function identify(call: AnyCall, identities: Identities): Promise<Caller> {
+  const certificate = call.getAuthContext().sslPeerCertificate;
+  const [authorization] = call.metadata.get('authorization');
+  // A person's token wins over the certificate of the service that passes it on: the person is who acts.
+  if (typeof authorization === 'string') {
+    if (!authorization.startsWith('Bearer ')) throw failure('Unauthenticated', 'authorization must be a bearer token');
+    return identities.fromToken(authorization.slice(7));
+  }
+  const caller =
+    certificate === undefined || !('raw' in certificate) ? undefined : identities.fromCertificate(certificate);
+  if (!caller) throw failure('Unauthenticated', 'a client certificate of ours or a bearer token is needed');
+  return caller;
+}
+
+/** The service whose certificate this connection carries, whoever it speaks for; undefined for all others. */
+export function servicePeer(call: AnyCall, identities: Identities): string | undefined {
+  const certificate = call.getAuthContext().sslPeerCertificate;
+  const peer =
+    certificate === undefined || !('raw' in certificate) ? undefined : identities.fromCertificate(certificate);
+  return peer?.kind === 'service' ? peer.name : undefined;
+}

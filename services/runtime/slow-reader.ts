@@ -1,0 +1,28 @@
+import type { Writable } from 'node:stream';
+import { failure } from '../../workflows/contracts/failures';
+
+const stalledAfterMs = 30_000;
+
+/**
+ * Resolves once the stream takes more, or is gone; whoever writes then sees which. Rejects with SlowReader when the
+ * reader takes nothing for so long that it must be taken for stuck: it holds a connection and what waits for it.
+ */
+export function takesMore(stream: Writable, patienceMs = stalledAfterMs): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const events = ['drain', 'close', 'cancelled'];
+    const settle = (error?: Error): void => {
+      clearTimeout(timer);
+      for (const event of events) stream.off(event, go);
+      if (error) reject(error);
+      else resolve();
+    };
+    const go = (): void => {
+      settle();
+    };
+    const timer = setTimeout(() => {
+      settle(failure('SlowReader', `nothing was read for ${patienceMs / 1000} s; come again from where you stopped`));
+    }, patienceMs);
+    for (const event of events) stream.once(event, go);
+    if (stream.destroyed) settle();
+  });
+}
