@@ -86,11 +86,14 @@ export function createTopology(options: {
       made.add(`${transport} ${capability}`);
     },
     async queueLengths(capabilities) {
+      // The client never forgets a topic that it was asked about: one that is not there would spoil every later answer.
+      const existing = new Set(await admin.listTopics());
       const lengths = await Promise.all(
         [...capabilities].map(async ([capability, transport]): Promise<[string, number]> => {
           if (transport === 'rabbitmq')
             return [capability, (await (await rabbitmq.publisher()).checkQueue(queues.tasks(capability))).messageCount];
           const topic = topics.tasks(capability);
+          if (!existing.has(topic)) return [capability, 0];
           const [ends, [group]] = await Promise.all([
             admin.fetchTopicOffsets(topic),
             admin.fetchOffsets({ groupId: `agents.${capability}`, topics: [topic] }),
