@@ -34,11 +34,14 @@ export function headerOf(run: PlanRun): PlanHeader {
   };
 }
 
+/** A title that names the item says nothing of the whole forEach. */
+const plainTitle = (title: string, id: string): string => (title.includes('${{') ? id : title);
+
 export function taskView(run: PlanRun, task: TaskRun): TaskView {
   const definition = definitionOf(run, task);
   return {
     id: task.id,
-    title: task.title ?? definition.title,
+    title: task.title ?? plainTitle(definition.title, task.id),
     capability: definition.capability,
     state: task.state,
     attempt: task.attempt,
