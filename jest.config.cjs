@@ -1,6 +1,21 @@
 // jest cannot require() ESM before Node 24.9: each ESM-only package is named once and compiled by swc.
-const esmOnly = ['@marcbachmann/cel-js', 'listr2', 'd3-dag', 'd3-array', 'internmap', 'javascript-lp-solver', 'quadprog', 'stringify-object', 'canonicalize', '@noble/hashes'];
-const options = (syntax) => ({ jsc: { ...(syntax && { parser: { syntax } }), target: 'es2023' }, module: { type: 'commonjs' }, sourceMaps: 'inline' });
+const esmOnly = [
+  '@marcbachmann/cel-js',
+  'listr2',
+  'd3-dag',
+  'd3-array',
+  'internmap',
+  'javascript-lp-solver',
+  'quadprog',
+  'stringify-object',
+  'canonicalize',
+  '@noble/hashes',
+];
+const options = (syntax) => ({
+  jsc: { ...(syntax && { parser: { syntax } }), target: 'es2023' },
+  module: { type: 'commonjs' },
+  sourceMaps: 'inline',
+});
 const shared = {
   testEnvironment: 'node',
   transformIgnorePatterns: [`/node_modules/(?!(${esmOnly.join('|')})/)`],
@@ -8,4 +23,8 @@ const shared = {
   transform: { '^.+\\.ts$': ['@swc/jest', options('typescript')], '^.+\\.m?js$': ['@swc/jest', options()] },
 };
 const project = (name) => ({ ...shared, displayName: name, testMatch: [`<rootDir>/test/${name}/**/*.test.ts`] });
-module.exports = { maxWorkers: 2, testTimeout: 30_000, projects: ['workflows', 'replay', 'activities', 'stores', 'services', 'system'].map(project) };
+module.exports = {
+  maxWorkers: 2,
+  testTimeout: 30_000,
+  projects: ['workflows', 'replay', 'activities', 'stores', 'services', 'system'].map(project),
+};

@@ -1,7 +1,6 @@
 import type { Command } from 'commander';
 import { z } from 'zod';
-import { connected } from './command';
-import type { Runner } from './plan-commands';
+import { connected, type Runner } from './command';
 import { duration, pad, safe } from './terminal';
 
 const agentList = z.object({

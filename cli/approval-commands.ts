@@ -4,12 +4,11 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Command } from 'commander';
-import { fromJson, type JsonObject, type JsonValue } from '@bufbuild/protobuf';
+import { fromJson, type JsonObject, type JsonValue, toJson } from '@bufbuild/protobuf';
 import { ValueSchema } from '@bufbuild/protobuf/wkt';
 import type { ApprovalSummary, GetApprovalResponse } from '../proto/aats/project/v1/project_pb';
-import { connected, type CommandContext } from './command';
+import { connected, type CommandContext, type Runner } from './command';
 import { CommandFailed, exitCodes } from './exit-codes';
-import type { Runner } from './plan-commands';
 import { ask } from './prompt';
 import { cut, duration, pad, safe } from './terminal';
 
@@ -239,13 +238,13 @@ function printApproval({ terminal }: CommandContext, answer: GetApprovalResponse
       .join('\n'),
   );
   for (const { title, value } of answer.show) {
-    const artifact =
-      typeof value === 'object' && value !== null && 'artifact' in value
-        ? String((value as { artifact: unknown }).artifact)
-        : undefined;
-    terminal.line(
-      `\n  ${safe(title)}  ${artifact === undefined ? cut(JSON.stringify(value), terminal.columns - 20) : `aats artifact get ${artifact}`}`,
-    );
+    const json = value ? toJson(ValueSchema, value) : null;
+    const artifact = typeof json === 'object' && json !== null && 'artifact' in json ? json['artifact'] : undefined;
+    const what =
+      typeof artifact === 'string'
+        ? `aats artifact get ${artifact}`
+        : cut(safe(JSON.stringify(json)), terminal.columns - 20);
+    terminal.line(`\n  ${safe(title)}  ${what}`);
   }
   if (answer.excluded.length > 0)
     terminal.line(

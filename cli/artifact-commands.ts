@@ -5,10 +5,9 @@ import { basename, extname } from 'node:path';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import type { Command } from 'commander';
-import { connected } from './command';
+import { connected, type Runner } from './command';
 import type { Connection } from './connection';
 import { CommandFailed, exitCodes } from './exit-codes';
-import type { Runner } from './plan-commands';
 
 const mediaTypes: Readonly<Record<string, string>> = {
   '.tgz': 'application/gzip',

@@ -1,4 +1,6 @@
+import { createRegistry, isMessage, toJson } from '@bufbuild/protobuf';
 import type { Command } from 'commander';
+import { file_aats_project_v1_project } from '../proto/aats/project/v1/project_pb';
 import { isFailureType } from '../workflows/contracts/failures';
 import { connect, type Connection } from './connection';
 import { CommandFailed, exitCodeOf, exitCodes, type ExitCode } from './exit-codes';
@@ -15,6 +17,9 @@ export interface CommandContext {
   /** One JSON object a line on stdout, and nothing else there. */
   print(value: unknown): void;
 }
+/** Gives an action its context; errors and exit codes are handled in one place. */
+export type Runner = (command: Command) => (work: (context: CommandContext) => Promise<void>) => Promise<void>;
+
 export interface GlobalOptions {
   readonly json?: boolean;
   readonly plain?: boolean;
@@ -28,11 +33,15 @@ export function contextOf(command: Command, interrupted: AbortSignal, env: NodeJ
     settings: loadSettings(env),
     json: options.json === true,
     interrupted,
-    print: (value) => void process.stdout.write(`${JSON.stringify(value, jsonValue)}\n`),
+    print: (value) => void process.stdout.write(`${JSON.stringify(asJson(value))}\n`),
   };
 }
-const jsonValue = (key: string, value: unknown): unknown =>
-  typeof value === 'bigint' ? Number(value) : key.startsWith('$') ? undefined : value;
+/** Messages as ProtoJSON, with every field; anything else as it is. */
+const asJson = (value: unknown): unknown => {
+  const schema = isMessage(value) ? messages.getMessage(value.$typeName) : undefined;
+  return schema && isMessage(value) ? toJson(schema, value, { alwaysEmitImplicit: true }) : value;
+};
+const messages = createRegistry(file_aats_project_v1_project);
 
 /** Runs with a connection that is closed in any case. */
 export async function connected<T>(context: CommandContext, work: (connection: Connection) => Promise<T>): Promise<T> {

@@ -4,7 +4,7 @@ import type { Command } from 'commander';
 export function completionScript(program: Command, shell: 'bash' | 'zsh' | 'fish'): string {
   const words = new Map<string, string[]>();
   const visit = (command: Command, path: string): void => {
-    const options = command.options.map(({ long }) => long).filter((long) => long !== null && long !== undefined);
+    const options = command.options.map(({ long }) => long).filter((long) => long !== undefined);
     words.set(path, [...command.commands.map((one) => one.name()), ...options, '--help']);
     for (const one of command.commands) visit(one, `${path} ${one.name()}`.trim());
   };

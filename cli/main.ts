@@ -3,10 +3,10 @@ import { Argument, Command, CommanderError } from 'commander';
 import { addAgentCommands } from './agent-commands';
 import { addApprovalCommands } from './approval-commands';
 import { addArtifactCommands } from './artifact-commands';
-import { contextOf, report, type GlobalOptions } from './command';
+import { contextOf, report, type GlobalOptions, type Runner } from './command';
 import { completionScript } from './completion';
 import { exitCodes } from './exit-codes';
-import { addPlanCommands, type Runner } from './plan-commands';
+import { addPlanCommands } from './plan-commands';
 import { ask, askSecret } from './prompt';
 import { signIn, signOut } from './session';
 

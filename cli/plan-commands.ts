@@ -2,19 +2,16 @@ import { readFileSync } from 'node:fs';
 import { emitKeypressEvents } from 'node:readline';
 import { basename } from 'node:path';
 import type { Command } from 'commander';
-import type { JsonObject } from '@bufbuild/protobuf';
+import { type JsonObject, toJson } from '@bufbuild/protobuf';
+import { ValueSchema } from '@bufbuild/protobuf/wkt';
 import type { PlanSummary, Problem } from '../proto/aats/project/v1/project_pb';
 import { putFile } from './artifact-commands';
-import { connected, type CommandContext } from './command';
+import { connected, type CommandContext, type Runner } from './command';
 import type { Connection } from './connection';
 import { CommandFailed, exitCodes } from './exit-codes';
 import { drawPlan, glyphOf } from './plan-drawing';
 import { cut, pad, safe } from './terminal';
 import { applyEvent, changeLine, createLiveScreen, type Watched } from './watch';
-
-type Run = (work: (context: CommandContext) => Promise<void>) => Promise<void>;
-/** Gives each action its context; errors and exit codes are handled in one place. */
-export type Runner = (command: Command) => Run;
 
 export function addPlanCommands(program: Command, run: Runner): void {
   const plan = program.command('plan').description('plans: validate, start, see, steer');
@@ -103,7 +100,7 @@ export function addPlanCommands(program: Command, run: Runner): void {
               if (answer.task) terminal.line(`${changeLine(terminal, answer.task)}\n`);
               for (const [name, value] of [
                 ['arguments', answer.arguments],
-                ['output', answer.output],
+                ['output', answer.output && toJson(ValueSchema, answer.output)],
               ] as const)
                 if (value !== undefined)
                   terminal.line(`${name}\n${JSON.stringify(value, null, 2).replace(/^/gm, '  ')}`);
@@ -310,7 +307,8 @@ function printSummary(context: CommandContext, plan: PlanSummary): void {
 }
 
 function printResult(context: CommandContext, plan: PlanSummary): void {
-  if (plan.result !== undefined) context.terminal.line(`\nresult ${JSON.stringify(plan.result, null, 2)}`);
+  if (plan.result !== undefined)
+    context.terminal.line(`\nresult ${JSON.stringify(toJson(ValueSchema, plan.result), null, 2)}`);
   if (plan.resultProblem !== undefined) context.terminal.line(`\nno result: ${safe(plan.resultProblem)}`);
 }
 

@@ -28,7 +28,7 @@ export function createTerminal(options: {
 }
 
 // Colour codes take no room.
-const width = (text: string): number => [...text.replace(new RegExp('\u001b\\[\\d+m', 'g'), '')].length;
+const width = (text: string): number => Array.from(text.replace(new RegExp('\u001b\\[\\d+m', 'g'), '')).length;
 
 export function pad(text: string, columns: number): string {
   return text + ' '.repeat(Math.max(0, columns - width(text)));
@@ -38,7 +38,7 @@ export function spread(columns: number, left: string, right: string): string {
   return right === '' ? left : pad(left, columns - width(right)) + right;
 }
 export function cut(text: string, columns: number): string {
-  const characters = [...text];
+  const characters = Array.from(text);
   return characters.length <= columns ? text : `${characters.slice(0, Math.max(0, columns - 1)).join('')}…`;
 }
 

@@ -136,7 +136,7 @@ async function environmentOf(ctx: StackContext, identity: Identity): Promise<Rec
   return {
     AATS_CA_FILE: ca,
     ...Object.fromEntries(Object.entries(ports).map(([name, port]) => [name, String(port)])),
-    ...Object.assign({}, ...chosen),
+    ...chosen.reduce((all, part) => ({ ...all, ...part }), {}),
     ...database,
     ...(identity === 'hitl' && {
       AATS_SIGNING_KEY_FILE: join(ctx.dataDir, 'secrets', 'signing-key.pem'),

@@ -14,8 +14,8 @@ export async function ensureSecret(
   try {
     await writeFile(aside, randomBytes(24).toString('base64url'), { mode: 0o600 });
     // A hard link appears whole or not at all, and never over an existing name.
-    await link(aside, path).catch((error: NodeJS.ErrnoException) => {
-      if (error.code !== 'EEXIST') throw error;
+    await link(aside, path).catch((error: unknown) => {
+      if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
     });
   } finally {
     await rm(aside, { force: true });

@@ -44,9 +44,7 @@ export async function ensureNamespace(address: string, name: string, retentionDa
         });
     }
     const known = await connection.operatorService.listSearchAttributes({ namespace: name });
-    const missing = Object.entries(searchAttributes).filter(
-      ([, attribute]) => !(attribute in (known.customAttributes ?? {})),
-    );
+    const missing = Object.entries(searchAttributes).filter(([, attribute]) => !(attribute in known.customAttributes));
     if (missing.length > 0) {
       await connection.operatorService.addSearchAttributes({
         namespace: name,

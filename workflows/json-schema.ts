@@ -45,7 +45,7 @@ function artifactProblems(schema: Json | undefined, value: Json, pointer: string
       return [{ pointer, message: 'is not an artifact reference {artifact, name, mediaType, size}' }];
     const wanted = node['contentMediaType'];
     return typeof wanted === 'string' && value['mediaType'] !== wanted
-      ? [{ pointer, message: `is ${String(value['mediaType'])}, not ${wanted}` }]
+      ? [{ pointer, message: `is ${JSON.stringify(value['mediaType'])}, not ${wanted}` }]
       : [];
   }
   if (Array.isArray(value))
@@ -75,7 +75,7 @@ export function isArtifactReference(value: Json): value is JsonSchema {
 
 /** Digests of all artifacts that a value refers to. */
 export function artifactsIn(value: Json): readonly string[] {
-  if (isArtifactReference(value)) return [String(value['artifact'])];
+  if (isArtifactReference(value)) return typeof value['artifact'] === 'string' ? [value['artifact']] : [];
   if (Array.isArray(value)) return (value as readonly Json[]).flatMap(artifactsIn);
   return typeof value === 'object' && value !== null ? Object.values(value).flatMap(artifactsIn) : [];
 }

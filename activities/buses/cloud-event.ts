@@ -7,7 +7,7 @@ import {
   type TaskDispatch,
   type TaskReport,
 } from '../../workflows/contracts/messages';
-import { validateMessage } from './message-schemas';
+import { type EventName, validateMessage } from './message-schemas';
 
 /** Data of each event type. */
 export interface EventData {
@@ -22,7 +22,6 @@ export interface EventData {
   };
   readonly messageRefused: { readonly from: string; readonly reason: string; readonly body: string };
 }
-export type EventName = keyof EventData;
 
 /** CloudEvents 1.0 in structured JSON, with W3C trace context as its extension. */
 export interface CloudEvent<T> {

@@ -1,7 +1,7 @@
 import type { JsonSchema } from '../../workflows/contracts/json';
 import type { Json } from '../../workflows/contracts/json';
 import { type SchemaProblem, validateValue } from '../../workflows/json-schema';
-import type { EventName } from './cloud-event';
+import type { eventTypes } from '../../workflows/contracts/messages';
 
 const planId = { type: 'string', pattern: '^[a-z0-9][a-z0-9-]{0,62}$' };
 const taskId = { type: 'string', pattern: '^[a-z][A-Za-z0-9]{0,62}([.][0-9]{1,5})?$' };
@@ -22,6 +22,8 @@ const failure = {
 };
 const report = { planId, taskId, attempt, agent: name, at: { type: 'string', maxLength: 40 } };
 const common = ['planId', 'taskId', 'attempt', 'agent', 'at', 'kind'];
+
+export type EventName = keyof typeof eventTypes;
 
 /** JSON Schemas (2020-12) of what goes over the buses, by event; the same one checks at both ends and stands in the registry. */
 export const messageSchemas: Readonly<Record<EventName, JsonSchema>> = {

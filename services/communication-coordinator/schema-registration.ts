@@ -1,6 +1,5 @@
-import { messageSchemas } from '../../activities/buses/message-schemas';
+import { type EventName, messageSchemas } from '../../activities/buses/message-schemas';
 import { eventTypes } from '../../workflows/contracts/messages';
-import type { EventName } from '../../activities/buses/cloud-event';
 
 /** Puts the schemas of our messages into the registry, one subject an event type; the same schema again changes nothing. */
 export async function registerSchemas(registryUrl: string): Promise<number> {

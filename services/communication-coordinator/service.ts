@@ -128,7 +128,6 @@ export async function startCoordinator(config: CoordinatorConfig, lifecycle: Lif
   const topology = createTopology({
     kafka,
     admin,
-    producer,
     rabbitmq,
     replication: config.AATS_KAFKA_REPLICATION,
     logger,

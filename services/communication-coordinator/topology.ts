@@ -1,4 +1,4 @@
-import type { Admin, Kafka, Producer } from 'kafkajs';
+import type { Admin, Kafka } from 'kafkajs';
 import { publishConfirmed, type RabbitMq } from '../../activities/buses/rabbitmq';
 import { contentType, readEvent } from '../../activities/buses/cloud-event';
 import { exchanges, queues, topics, type Transport } from '../../workflows/contracts/messages';
@@ -18,12 +18,11 @@ export interface Topology {
 export function createTopology(options: {
   readonly kafka: Kafka;
   readonly admin: Admin;
-  readonly producer: Producer;
   readonly rabbitmq: RabbitMq;
   readonly replication: number;
   readonly logger: Logger;
 }): Topology {
-  const { kafka, admin, producer, rabbitmq, replication, logger } = options;
+  const { kafka, admin, rabbitmq, replication, logger } = options;
   const made = new Set<string>();
   const forwarders = new Map<string, { disconnect(): Promise<void> }>();
 

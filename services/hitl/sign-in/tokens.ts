@@ -47,7 +47,7 @@ return 'ok'`;
 
 export function createTokenIssuer(redis: RedisCluster, signingKeyPem: string): TokenIssuer {
   const privateKey = createPrivateKey(signingKeyPem);
-  const publicJwk = createPublicKey(privateKey as unknown as KeyObject & { type: 'private' }).export({ format: 'jwk' });
+  const publicJwk = createPublicKey(signingKeyPem).export({ format: 'jwk' });
   const kid = hash(JSON.stringify({ crv: publicJwk.crv, kty: publicJwk.kty, x: publicJwk.x, y: publicJwk.y })); // RFC 7638
   const access = (person: Person): string =>
     sign({ roles: person.roles, groups: person.groups, typ: 'access' }, privateKey, {
