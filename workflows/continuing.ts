@@ -24,13 +24,19 @@ const partCharacters = 512 * 1024;
 
 type Continued = NonNullable<PlanStart['continued']>;
 
-export async function loadSnapshot({ continued, plan, startedAt }: PlanStart): Promise<PlanSnapshot | undefined> {
-  if (!continued) return undefined;
+/** Where the run before stood, and how many bytes of this one's history that cost; nothing at a plan's start. */
+export async function loadSnapshot({
+  continued,
+  plan,
+  startedAt,
+}: PlanStart): Promise<{ readonly snapshot?: PlanSnapshot; readonly bytes: number }> {
+  if (!continued) return { bytes: 0 };
   const parts =
     continued.inline === undefined
       ? await Promise.all((continued.parts ?? []).map((artifact) => data.getSnapshotPart({ artifact })))
       : [continued.inline];
-  return decodeSnapshot(parts.join(''), plan, Date.parse(startedAt));
+  const text = parts.join('');
+  return { snapshot: decodeSnapshot(text, plan, Date.parse(startedAt)), bytes: text.length };
 }
 
 /** What the next run goes on from. Results that are needed later leave first, each only once over all runs. */
@@ -56,14 +62,13 @@ function wholeCharacters(text: string, from: number, to: number): string {
 }
 
 /** When a run has lived long enough; what it fetched to begin with does not count, or it could never get on. */
-export function createLifetime(): {
+export function createLifetime(loadedBytes: number): {
   readonly signals: { count: number };
   readonly updates: { count: number };
   /** Fetches results that are needed; false when another run has to, for this one's history would become too long. */
   recall(run: PlanRun): Promise<boolean>;
   isOver(): boolean;
 } {
-  const loadedBytes = workflowInfo().historySize;
   let recalledBytes = 0;
   const signals = { count: 0 };
   const updates = { count: 0 };

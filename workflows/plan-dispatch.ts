@@ -4,24 +4,33 @@ import { fail, succeed, toBeApproved } from './plan-outcome';
 import { recall } from './plan-results';
 import { definitionOf, enter, type PlanRun, type TaskRun, taskOf, topOf } from './plan-state';
 
-/** Puts as many tasks under way as the limits allow, in the order in which they came. */
-export function dispatch(run: PlanRun, now: number): void {
-  const limit = run.plan.maxParallel ?? Infinity;
+/**
+ * All that agents have may come back before the run can end: 2,000 results of 4 KiB are 8 MiB of history, which together
+ * with what the run stores and fetches stays below 50 MiB.
+ */
+const mostUnderWay = 2000;
+
+/**
+ * Puts as many tasks under way as the limits allow, in the order in which they came; with `sends` off only those that
+ * an agent has answered already.
+ */
+export function dispatch(run: PlanRun, now: number, sends: boolean): void {
+  const limit = Math.min(run.plan.maxParallel ?? Infinity, mostUnderWay);
   const line = run.queue.splice(0);
   for (const id of line) {
     const task = run.tasks.get(id);
     if (task?.state !== 'queued') continue;
     // What does not fit, or waits for results that are being fetched, keeps its place.
-    if (run.underWay >= limit || run.state !== 'running' || !start(run, task, now)) run.queue.push(id);
+    if (run.underWay >= limit || run.state !== 'running' || !start(run, task, now, sends)) run.queue.push(id);
   }
   for (const id of [...run.active]) {
     if (run.underWay >= limit || run.state !== 'running') return;
     const parent = taskOf(run, id);
-    if (parent.items !== undefined && parent.state !== 'waiting') dispatchItems(run, parent, limit, now);
+    if (parent.items !== undefined && parent.state !== 'waiting') dispatchItems(run, parent, limit, now, sends);
   }
 }
 
-function dispatchItems(run: PlanRun, parent: TaskRun, limit: number, now: number): void {
+function dispatchItems(run: PlanRun, parent: TaskRun, limit: number, now: number, sends: boolean): void {
   const ids = run.items.get(parent.id) ?? [];
   if (parent.state === 'queued') {
     enter(run, parent, 'dispatched', now);
@@ -43,7 +52,7 @@ function dispatchItems(run: PlanRun, parent: TaskRun, limit: number, now: number
     run.state === 'running'
   ) {
     const item = taskOf(run, ids[parent.nextItem ?? 0] ?? '');
-    if (item.state === 'queued' && !start(run, item, now)) return;
+    if (item.state === 'queued' && !start(run, item, now, sends)) return;
     parent.nextItem = (parent.nextItem ?? 0) + 1;
     if (isUnderWay(item)) underWay += 1;
   }
@@ -53,8 +62,9 @@ function dispatchItems(run: PlanRun, parent: TaskRun, limit: number, now: number
 const isUnderWay = ({ state }: TaskRun): boolean =>
   state === 'dispatched' || state === 'running' || state === 'retrying';
 
-/** False when results that it reads must be fetched first. A task that cannot be evaluated fails. */
-function start(run: PlanRun, task: TaskRun, now: number): boolean {
+/** False when it must not be sent now, or results that it reads must be fetched first. A task that cannot be evaluated fails. */
+function start(run: PlanRun, task: TaskRun, now: number, sends: boolean): boolean {
+  if (!sends && run.early.get(task.id)?.attempt !== task.attempt + 1) return false;
   try {
     if (!task.arguments && !recall(run, run.reads.get(topOf(task)) ?? [])) return false;
     const args = argumentsOf(run, task);

@@ -7,31 +7,41 @@ import { advanceEnding, completePlan, stopEverything } from './plan-ending';
 import { hasRoomForGate, openGate } from './plan-gates';
 import { fail, settle, toBeApproved } from './plan-outcome';
 import { dropResults, recall } from './plan-results';
+import { applyEarly } from './plan-reports';
 import { scopeFor } from './plan-scope';
 import { definitionOf, enter, isEnded, type PlanRun, type TaskRun, taskOf } from './plan-state';
 import { keepStill, passTime } from './plan-time';
 
-/** Does everything that can be done now; afterwards `run.effects` says what the world must be told. Idempotent. */
-export function advance(run: PlanRun, now: number): void {
+/**
+ * Does everything that can be done now; afterwards `run.effects` says what the world must be told. Idempotent. A run
+ * that is about to end sends nothing new, so that what comes back dries up.
+ */
+export function advance(run: PlanRun, now: number, sends = true): void {
   passTime(run, now);
   do {
     if (run.state === 'running') beginAll(run, now);
     if (run.state === 'running') openGatesAfter(run, now);
-    if (run.state === 'running') dispatch(run, now);
-    // What ended without being sent may have made others ready.
-  } while (run.state === 'running' && run.ready.length > 0);
-  if (run.state === 'failing' || run.state === 'cancelling') {
-    stopEverything(run, now);
-    advanceEnding(run, now);
-  } else if (
-    run.state === 'running' &&
-    run.active.size === 0 &&
-    run.ready.length === 0 &&
-    [...run.tasks.values()].every(isEnded)
-  )
-    completePlan(run, now);
+    if (run.state === 'running') dispatch(run, now, sends);
+    if (run.state === 'failing' || run.state === 'cancelling') {
+      stopEverything(run, now);
+      advanceEnding(run, now);
+    }
+    // What ended at once, unsent or already answered, may have made others ready.
+  } while (applyEarly(run, now) || (run.state === 'running' && run.ready.length > 0));
+  dropAnswered(run);
+  const isDone = run.state === 'running' && run.active.size === 0 && [...run.tasks.values()].every(isEnded);
+  if (isDone) completePlan(run, now);
   keepStill(run, now);
   dropResults(run);
+}
+
+/** What was answered before it left need not leave any more. */
+function dropAnswered(run: PlanRun): void {
+  const isOpen = ({ taskId, attempt }: { readonly taskId: string; readonly attempt: number }): boolean => {
+    const task = run.tasks.get(taskId);
+    return task?.attempt === attempt && (task.state === 'dispatched' || task.compensation?.underWay === true);
+  };
+  run.effects.dispatches = run.effects.dispatches.filter(isOpen);
 }
 
 function beginAll(run: PlanRun, now: number): void {

@@ -38,9 +38,36 @@ const isOutcome = (value: unknown): value is ApprovalOutcome =>
   ['decidedBy', 'reason'].every((key) => value[key] === undefined || typeof value[key] === 'string') &&
   (value['subject'] === undefined || isRecord(value['subject']));
 
+const mostEarly = 5000;
+
+/** The last word of an attempt is worth more than that it began. */
+function keepEarly(run: PlanRun, report: TaskReport): void {
+  const known = run.early.get(report.taskId);
+  if (known ? known.kind !== 'started' : run.early.size >= mostEarly) return;
+  run.early.set(report.taskId, report);
+}
+
+/** Applies what came before its attempt was sent; true when there was something. */
+export function applyEarly(run: PlanRun, now: number): boolean {
+  if (run.early.size === 0) return false;
+  const due = run.effects.dispatches.flatMap(({ taskId, attempt }) => {
+    const report = run.early.get(taskId);
+    return report?.attempt === attempt ? [report] : [];
+  });
+  for (const report of due) {
+    run.early.delete(report.taskId);
+    applyReport(run, report, now);
+  }
+  return due.length > 0;
+}
+
 /** Applies one report; of a stale or repeated attempt, of an unknown task, or after the end it changes nothing. */
 export function applyReport(run: PlanRun, report: TaskReport, now: number): void {
   const task = run.tasks.get(report.taskId);
+  if (report.planId === run.planId && report.attempt === (task?.attempt ?? 0) + 1) {
+    keepEarly(run, report);
+    return;
+  }
   // A forEach as a whole is never sent to an agent; its items are.
   if (
     task?.attempt !== report.attempt ||

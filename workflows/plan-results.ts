@@ -6,8 +6,8 @@ import { definitionOf, isEnded, type PlanRun, runsOf, type TaskRun, taskOf, topO
 const keepBytes = 256 * 1024;
 /** One part of stored results, in characters of JSON: less than 2 MiB in any script. */
 const partBytes = 512 * 1024;
-/** What one task may read of stored results, and one run may fetch: together with the rest it stays below a history's 50 MiB. */
-export const recallLimitBytes = 40 * 1024 * 1024;
+/** What one task may read of stored results, and one run may fetch: a history ends at 50 MiB. */
+export const recallLimitBytes = 16 * 1024 * 1024;
 
 export type ResultEntries = readonly (readonly [taskId: string, output: Json])[];
 
@@ -27,6 +27,7 @@ export function forgetResult(run: PlanRun, task: TaskRun, keepsPlace = false): v
 
 function count(run: PlanRun, task: TaskRun, bytes: number): void {
   const top = topOf(task);
+  run.seen.tasks.delete(top);
   const kept = (run.kept.get(top) ?? 0) + bytes;
   if (kept > 0) run.kept.set(top, kept);
   else run.kept.delete(top);

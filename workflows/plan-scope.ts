@@ -1,6 +1,6 @@
 import type { Json, JsonObject } from './contracts/json';
-import { type CelScope, celScope, tasksReadBy, type Variable } from './expressions';
-import { type PlanRun, type TaskRun, taskOf } from './plan-state';
+import { type CelScope, celScope, tasksReadBy, toCel, type Variable } from './expressions';
+import { isEnded, type PlanRun, runsOf, type TaskRun, taskOf } from './plan-state';
 
 /** What the expressions of these values may see: of the tasks only those that they name. */
 export function scopeFor(
@@ -9,18 +9,31 @@ export function scopeFor(
   values: readonly Json[],
   more: Partial<Record<Variable, Json>> = {},
 ): CelScope {
-  const tasks: Record<string, Json> = {};
-  for (const id of tasksReadBy(values)) if (run.tasks.has(id)) tasks[id] = taskValue(run, taskOf(run, id));
+  const tasks: Record<string, unknown> = {};
+  for (const id of tasksReadBy(values)) if (run.tasks.has(id)) tasks[id] = seenTask(run, taskOf(run, id));
   // One answer covers all items.
   const approval = task?.approval ?? (task?.parent === undefined ? undefined : taskOf(run, task.parent).approval);
-  return celScope({
-    inputs: run.inputs,
+  run.seen.inputs ??= toCel(run.inputs);
+  run.seen.plan ??= toCel(planValue(run));
+  return {
+    inputs: run.seen.inputs,
     tasks,
-    plan: planValue(run),
-    ...(task?.index !== undefined && { index: task.index, item: task.item ?? null }),
-    ...(approval && { approval }),
-    ...more,
-  });
+    plan: run.seen.plan,
+    ...celScope({
+      ...(task?.index !== undefined && { index: task.index, item: task.item ?? null }),
+      ...(approval && { approval }),
+      ...more,
+    }),
+  };
+}
+
+/** Turned into CEL's values once: thousands of items may read the same list of thousands of results. */
+function seenTask(run: PlanRun, task: TaskRun): unknown {
+  const known = run.seen.tasks.get(task.id);
+  if (known !== undefined) return known;
+  const value = toCel(taskValue(run, task));
+  if (isEnded(task)) run.seen.tasks.set(task.id, value);
+  return value;
 }
 
 const planValue = (run: PlanRun): JsonObject => ({
@@ -36,7 +49,7 @@ function taskValue(run: PlanRun, task: TaskRun): JsonObject {
   if (task.approval) value['approval'] = task.approval;
   if (task.items === undefined) value['output'] = task.output ?? null;
   else {
-    const items = (run.items.get(task.id) ?? []).map((id) => taskOf(run, id));
+    const items = runsOf(run, task);
     value['output'] =
       task.state === 'failed' || task.state === 'skipped' ? null : items.map(({ output }) => output ?? null);
     value['items'] = items.map((item) => ({

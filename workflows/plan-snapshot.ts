@@ -84,6 +84,7 @@ export function encodeSnapshot(run: PlanRun): string {
     ...(run.stillSince !== undefined && { stillSince: run.stillSince }),
     ...(run.pauseReason !== undefined && { pauseReason: run.pauseReason }),
     resultParts: run.resultParts,
+    ...(run.early.size > 0 && { early: [...run.early.values()] }),
     agents,
     rows,
   };

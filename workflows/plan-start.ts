@@ -63,10 +63,12 @@ export function createRun(
     effects: noEffects(),
     ...readingOf(plan),
     compensating: new Map(),
+    early: new Map(snapshot?.early?.map((report) => [report.taskId, report])),
     kept: new Map(),
     keptBytes: 0,
     resultParts: [...(snapshot?.resultParts ?? [])],
     away: new Map(),
+    seen: { tasks: new Map() },
     recalls: new Set(),
   };
   for (const task of run.tasks.values()) index(run, task);

@@ -1,6 +1,6 @@
 import type { Json, JsonObject } from './contracts/json';
 import type { ApprovalRequest } from './contracts/approval';
-import type { TaskDispatch } from './contracts/messages';
+import type { TaskDispatch, TaskReport } from './contracts/messages';
 import type { AttemptView, CompensationState, PlanState, TaskFailure, TaskState } from './contracts/plan';
 import type { PlanDefinition, TaskDefinition } from './contracts/plan-definition';
 
@@ -118,6 +118,7 @@ export interface PlanSnapshot {
   readonly stillSince?: number;
   readonly pauseReason?: string;
   readonly resultParts: readonly ResultPart[];
+  readonly early?: readonly TaskReport[];
 }
 
 /** Results that left for the artifact store, because they are needed later and would make a snapshot too large. */
@@ -166,12 +167,19 @@ export interface PlanRun {
   /** What each task reads before its first attempt and in its texts. */
   readonly reads: ReadonlyMap<string, readonly string[]>;
   readonly compensating: Map<string, number>;
+  /**
+   * Reports of attempts that this run has not sent yet. A worker that dies after a task has left, and before Temporal
+   * knows of it, leaves the agent's answer ahead of the repeated dispatch; agents that know the attempt say no more.
+   */
+  readonly early: Map<string, TaskReport>;
   /** Bytes of results at hand, by task of the plan. */
   readonly kept: Map<string, number>;
   keptBytes: number;
   resultParts: ResultPart[];
   /** Parts that hold results of a task and are not at hand. */
   readonly away: Map<string, Set<number>>;
+  /** What expressions see, in CEL's values; of a task only once it has ended, until something of it changes. */
+  readonly seen: { inputs?: unknown; plan?: unknown; readonly tasks: Map<string, unknown> };
   /** Parts that are needed now. */
   readonly recalls: Set<number>;
 }
@@ -213,6 +221,7 @@ export function enter(run: PlanRun, task: TaskRun, next: TaskState, now: number)
     if (left && next === 'failed') left.failed += 1;
   }
   task.state = next;
+  run.seen.tasks.delete(topOf(task));
   if (isActive(next)) run.active.add(task.id);
   else run.active.delete(task.id);
   if (endStates.has(next)) {

@@ -38,6 +38,8 @@ import { createPublishing } from './publishing';
 import { createVisibility } from './visibility';
 import { createWakeTimer } from './wake-timer';
 
+/** A run that is to end does so when nothing came for so long. */
+const quietMs = 200;
 /** Messages that go into the next run's arguments; the rest of those is at most another MiB. */
 const handedOverCharacters = 256 * 1024;
 
@@ -55,9 +57,9 @@ export async function planWorkflow(start: PlanStart): Promise<PlanOutcome> {
 
 async function runPlan(start: PlanStart, cancelRequested: Promise<never>): Promise<PlanOutcome> {
   const { planId } = start;
-  const snapshot = await loadSnapshot(start);
+  const { snapshot, bytes } = await loadSnapshot(start);
   const run = createRun({ ...start, startedAt: Date.parse(start.startedAt) }, snapshot);
-  const lifetime = createLifetime();
+  const lifetime = createLifetime(bytes);
   const publishing = createPublishing();
   const visibility = createVisibility(run, snapshot !== undefined);
   const reports: TaskReport[] = [...(start.continued?.reports ?? [])];
@@ -157,12 +159,13 @@ async function runPlan(start: PlanStart, cancelRequested: Promise<never>): Promi
     news = false;
     for (const report of reports.splice(0)) applyReport(run, report, Date.now());
     for (const outcome of outcomes.splice(0)) applyOutcome(run, outcome, Date.now());
-    advance(run, Date.now());
+    draining ||= lifetime.isOver();
+    advance(run, Date.now(), !draining);
     await tellTheWorld();
     let isFetched = true;
     if (run.recalls.size > 0) {
       isFetched = await lifetime.recall(run);
-      news = true;
+      news ||= isFetched;
     }
     const wake = nextWake(run);
     if (wake !== undefined) timer.arm(wake);
@@ -172,15 +175,13 @@ async function runPlan(start: PlanStart, cancelRequested: Promise<never>): Promi
       await condition(allHandlersFinished);
       return ended;
     }
-    if (!ended && (!isFetched || lifetime.isOver())) {
-      draining = true;
-      await condition(allHandlersFinished);
-      const continued = { ...(await saveSnapshot(run)), reports, outcomes };
-      // What came meanwhile is applied by the next run; when it is too much to hand over, by this one first.
-      if (JSON.stringify([reports, outcomes]).length <= handedOverCharacters)
-        await continueAsNew<typeof planWorkflow>({ ...start, continued });
-      draining = false;
-    }
+    draining ||= !isFetched;
+    // A snapshot is dear: it waits until agents have said what they had to say. What comes while it is made is handed over.
+    if (ended || !draining || (await condition(() => news, quietMs))) continue;
+    await condition(allHandlersFinished);
+    const continued = { ...(await saveSnapshot(run)), reports, outcomes };
+    if (JSON.stringify([reports, outcomes]).length <= handedOverCharacters)
+      await continueAsNew<typeof planWorkflow>({ ...start, continued });
   }
 
   async function tellTheWorld(): Promise<void> {

@@ -1,7 +1,8 @@
 import { randomUUID } from 'node:crypto';
+import { defineSearchAttributeKey } from '@temporalio/common';
 import { TestWorkflowEnvironment } from '@temporalio/testing';
 import { DefaultLogger, Runtime, Worker, type WorkerOptions } from '@temporalio/worker';
-import type { WorkflowHandleWithFirstExecutionRunId } from '@temporalio/client';
+import { type WorkflowHandleWithFirstExecutionRunId, WorkflowNotFoundError } from '@temporalio/client';
 import {
   type BusActivities,
   createBusActivities,
@@ -38,6 +39,27 @@ export async function timeSkippingEnvironment(): Promise<TestWorkflowEnvironment
     ),
   });
   return env;
+}
+
+/** Temporal's real server, in memory: for limits, histories and time that passes by itself. */
+export async function devServerEnvironment(): Promise<TestWorkflowEnvironment> {
+  const { temporal } = await (await createStackContext()).python();
+  return TestWorkflowEnvironment.createLocal({
+    server: {
+      executable: { type: 'existing-path', path: temporal },
+      searchAttributes: Object.values(searchAttributes).map((name) =>
+        defineSearchAttributeKey(
+          name,
+          name === searchAttributes.waitingForPerson
+            ? 'BOOL'
+            : name === searchAttributes.waitingFor
+              ? 'KEYWORD_LIST'
+              : 'KEYWORD',
+        ),
+      ),
+      log: { format: 'json', level: 'error' },
+    },
+  });
 }
 
 /** What an agent makes of one attempt; nothing when it stays silent. */
@@ -87,11 +109,17 @@ export async function startPlanWorker(
 ) {
   const publications: Publication[] = [];
   const parts = new Map<string, string>();
+  const known = new Set<string>();
   const publish: Publisher = {
     async publish(publication) {
       await options.publisher?.publish(publication);
       publications.push(publication);
-      const reports = publication.tasks.flatMap((task) => echo(task) ?? []);
+      // A publication may come twice, and agents know attempts by their event id.
+      const fresh = publication.tasks.filter(({ planId, taskId, attempt }) => {
+        const id = `${planId}/${taskId}/${attempt}`;
+        return !known.has(id) && known.add(id);
+      });
+      const reports = fresh.flatMap((task) => echo(task) ?? []);
       // As the coordinator does: 500 reports and 256 KiB a signal, after the dispatch was acknowledged.
       setImmediate(() => void deliver(publication.planId, reports));
     },
@@ -101,7 +129,12 @@ export async function startPlanWorker(
       bytes += JSON.stringify(reports[at]).length;
       at += 1;
       if (at < reports.length && at - from < 500 && bytes < 200 * 1024) continue;
-      await env.client.workflow.getHandle(planWorkflowId(planId)).signal(tasksReported, reports.slice(from, at));
+      await env.client.workflow
+        .getHandle(planWorkflowId(planId))
+        .signal(tasksReported, reports.slice(from, at))
+        .catch((error: unknown) => {
+          if (!(error instanceof WorkflowNotFoundError)) throw error; // the plan has ended: reports mean nothing
+        });
       from = at;
       bytes = 0;
     }
