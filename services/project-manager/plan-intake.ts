@@ -65,7 +65,7 @@ export function refuseUnknownFields(message: Message, pointer: string): void {
     if ('$typeName' in value) refuseUnknownFields(value as Message, `${pointer}/${key}`);
     // Lists, maps, and the { case, value } of a oneof.
     else
-      for (const [at, one] of Object.entries(value as object))
+      for (const [at, one] of Object.entries(value))
         if (typeof one === 'object' && one !== null && '$typeName' in one)
           refuseUnknownFields(one as Message, `${pointer}/${key}/${at}`);
   }

@@ -7,7 +7,7 @@ import { planToProto, taskToProto } from './mapping';
 import type { FeedEvent, PlanFeed } from './plan-feed';
 import type { Plans } from './plans';
 
-type WatchEvent = MessageInitShape<typeof WatchPlanResponseSchema>;
+export type WatchEvent = MessageInitShape<typeof WatchPlanResponseSchema>;
 
 /** A reader that has more waiting than this is cut off: it may come again with its cursor. */
 const mostWaiting = 2000;
