@@ -1,0 +1,100 @@
+import { join } from 'node:path';
+import { demoAgents, services, supervised, untilReady, type AppProcess } from '../../stack/app';
+import { createStackContext } from '../../stack/context';
+import { currentCode, type DemoPerson } from '../../stack/demo-people';
+import { packageRoot } from '../../stack/package-root';
+import { type RestSession, signInAs } from '../../stack/rest-session';
+import { setUpApplication } from '../../stack/set-up';
+import type { StackFile } from '../../stack/stack-file';
+import { createSupervisor, stopLeftovers, type Supervisor } from '../../stack/supervisor';
+import { stackFile } from './stack';
+
+/** The whole application as processes of their own on the tests' servers, run from `dist/` as users run it. */
+export interface System {
+  readonly stack: StackFile;
+  readonly pageUrl: string;
+  readonly supervisor: Supervisor;
+  readonly people: Readonly<Record<'mara' | 'ana' | 'jonas', DemoPerson & { code(): string }>>;
+  /** Signed in with both factors; one session a person, since a code counts once. */
+  session(name: 'mara' | 'ana' | 'jonas'): Promise<RestSession>;
+  startAgent(agent: AppProcess): void;
+  stop(): Promise<void>;
+}
+
+const dist = join(packageRoot, 'dist');
+
+export async function startSystem(options: { readonly agents?: readonly AppProcess[] } = {}): Promise<System> {
+  const stack = stackFile();
+  const ctx = await createStackContext({ dataDir: stack.dataDir, portOffset: stack.portOffset });
+  const { people, agentEnvironment } = await setUpApplication(ctx);
+  const agents = options.agents ?? demoAgents;
+  await stopLeftovers(
+    stack.dataDir,
+    [...services, ...demoAgents, ...agents].map(({ name }) => name),
+  );
+  const supervisor = createSupervisor(stack.dataDir);
+  const startAgent = (agent: AppProcess): void => {
+    supervisor.start(supervised({ ...agent, env: agentEnvironment }, stack, dist));
+  };
+  for (const app of services) supervisor.start(supervised(app, stack, dist));
+  await Promise.all(
+    services.map((app) =>
+      app.ready ? untilReady(app.ready(stack), stack.identities.cli['AATS_CA_FILE'] ?? '', 60) : undefined,
+    ),
+  );
+  for (const agent of agents) startAgent(agent);
+  const sessions = new Map<string, Promise<RestSession>>();
+  const person = (name: string): DemoPerson & { code(): string } => {
+    const found = people.find((one) => one.name === name);
+    if (!found) throw new Error(`there is no ${name}`);
+    return { ...found, code: () => currentCode(found).code };
+  };
+  return {
+    stack,
+    pageUrl: stack.identities.cli['AATS_HITL_URL'] ?? '',
+    supervisor,
+    people: { mara: person('mara'), ana: person('ana'), jonas: person('jonas') },
+    session(name) {
+      const known = sessions.get(name) ?? signInAs(stack, person(name));
+      sessions.set(name, known);
+      return known;
+    },
+    startAgent,
+    stop: () => supervisor.stopAll(10),
+  };
+}
+
+/** An agent process of the shipped kind. */
+export const agentProcess = (
+  name: string,
+  transport: 'kafka' | 'rabbitmq',
+  capacity: number,
+  capabilities: readonly string[],
+): AppProcess => ({
+  name,
+  identity: 'agent',
+  command: [
+    'agents/main.js',
+    '--agent-id',
+    name,
+    '--transport',
+    transport,
+    '--capacity',
+    String(capacity),
+    '--capabilities',
+    capabilities.join(','),
+  ],
+});
+
+/** Asks until the answer is the wanted one; rejects with the last answer after `seconds`. */
+export async function until<T>(ask: () => Promise<T>, wanted: (answer: T) => boolean, seconds: number): Promise<T> {
+  const ends = Date.now() + seconds * 1000;
+  for (;;) {
+    const answer = await ask();
+    if (wanted(answer)) return answer;
+    if (Date.now() > ends) throw new Error(`still not after ${seconds} s: ${JSON.stringify(answer).slice(0, 2000)}`);
+    await new Promise((resolve) => {
+      setTimeout(resolve, 250);
+    });
+  }
+}

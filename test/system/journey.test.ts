@@ -1,0 +1,159 @@
+import { execFile } from 'node:child_process';
+import { mkdtempSync, readFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import type { PlanAnswer } from '../../stack/demo-plan';
+import { followPlan, hasEnded, startExample } from '../../stack/demo-plan';
+import { packageRoot } from '../../stack/package-root';
+import { agentProcess, startSystem, type System, until } from '../support/system';
+
+const run = promisify(execFile);
+let system: System;
+beforeAll(async () => {
+  system = await startSystem();
+}, 120_000);
+afterAll(async () => {
+  await system.stop();
+}, 60_000);
+
+const plan = (name: string, tasks: readonly object[], more: object = {}): string =>
+  JSON.stringify({ name, tasks, ...more });
+const id = (name: string): string => `${name}-${Date.now().toString(36)}`;
+
+describe('the whole system', () => {
+  it('reviews the dependencies of a real project, with a person in the middle', async () => {
+    const jonas = await system.session('jonas');
+    const planId = await startExample(system.stack, jonas);
+    const waiting = await followPlan(
+      jonas,
+      planId,
+      (answer) => hasEnded(answer) || answer.plan.waitingFor.length > 0,
+      () => undefined,
+      240,
+    );
+    const approvalId = waiting.plan.waitingFor[0]?.approvalId ?? '';
+    expect(approvalId).toBe(`${planId}/apply/1`);
+
+    const request = (await jonas.get(`/v1/approvals/${approvalId}`)) as {
+      digest: string;
+      subject: { upgrades: { name: string; to: string }[] };
+      approval: { waitingForYou: boolean };
+    };
+    expect(request.approval.waitingForYou).toBe(false);
+    expect(request.subject.upgrades.length).toBeGreaterThan(1);
+    const decision = {
+      choice: 'approve',
+      digest: request.digest,
+      edits: [{ path: '/upgrades', value: request.subject.upgrades.slice(0, 1) }],
+    };
+    // Who asked does not count; nor does an answer to something else.
+    await expect(
+      jonas.post(`/v1/approvals/${approvalId}/decision`, { decision: { ...decision, decisionId: 'jonas-0001' } }),
+    ).rejects.toThrow('somebody else must answer');
+    const mara = await system.session('mara');
+    await expect(
+      mara.post(`/v1/approvals/${approvalId}/decision`, {
+        decision: { ...decision, decisionId: 'mara-00001', digest: `sha256:${'0'.repeat(64)}` },
+      }),
+    ).rejects.toThrow('not what you were shown');
+    const answer = { decision: { ...decision, decisionId: 'mara-00002' } };
+    expect(await mara.post(`/v1/approvals/${approvalId}/decision`, answer)).toMatchObject({
+      outcome: { status: 'approved', decidedBy: 'mara', surface: 'rest' },
+    });
+    // The same answer again is the same answer; another one comes too late.
+    expect(await mara.post(`/v1/approvals/${approvalId}/decision`, answer)).toMatchObject({
+      outcome: { decidedBy: 'mara' },
+    });
+    await expect(
+      mara.post(`/v1/approvals/${approvalId}/decision`, { decision: { ...decision, decisionId: 'mara-00003' } }),
+    ).rejects.toThrow('is approved by mara');
+
+    const end = await followPlan(jonas, planId, hasEnded, () => undefined, 180);
+    expect(end.plan).toMatchObject({ state: 'succeeded', result: { report: { mediaType: 'text/markdown' } } });
+    const applied = (await jonas.get(`/v1/plans/${planId}/tasks/apply`)) as {
+      arguments: { upgrades: object[] };
+      output: { branch: string };
+    };
+    expect(applied.arguments.upgrades).toHaveLength(1);
+    expect(applied.output.branch).toBe(`aats/upgrades-${planId}`);
+  }, 480_000);
+
+  it('starts the same plan once, and refuses another one with its id', async () => {
+    const jonas = await system.session('jonas');
+    const planId = id('same');
+    const body = { planId, plan: { document: plan('same', [{ id: 'a', capability: 'echo' }]) }, inputs: {} };
+    expect(await jonas.post('/v1/plans', body)).toMatchObject({ created: true });
+    expect(await jonas.post('/v1/plans', body)).toMatchObject({ created: false });
+    await expect(
+      jonas.post('/v1/plans', { ...body, plan: { document: plan('same', [{ id: 'b', capability: 'echo' }]) } }),
+    ).rejects.toThrow('another plan');
+    await expect(jonas.post('/v1/plans', { ...body, planId: 'Wrong_Id' })).rejects.toThrow('plan id');
+    await expect((await system.session('mara')).post('/v1/plans', { ...body, planId: id('denied') })).rejects.toThrow(
+      'may not create tasks',
+    );
+  }, 60_000);
+
+  it('loses nothing and does nothing twice when its processes are killed while 200 tasks run', async () => {
+    const jonas = await system.session('jonas');
+    for (const name of ['kill-1', 'kill-2']) system.startAgent(agentProcess(name, 'kafka', 4, ['command']));
+    const planId = id('kills');
+    // Each task takes a moment, so that kills meet work in progress.
+    const tasks = Array.from({ length: 200 }, (_, at) => ({
+      id: `t${at}`,
+      capability: 'echo',
+      with: { n: at },
+      heartbeat: '1s',
+      ...(at >= 50 && { needs: [`t${at - 50}`] }),
+    }));
+    await jonas.post('/v1/plans', {
+      planId,
+      plan: { document: plan('kills', tasks, { result: '${{ tasks.t199.output.n }}' }) },
+      inputs: {},
+    });
+    for (const victim of ['worker-plans', 'communication-coordinator', 'helper', 'project-manager', 'worker-plans'])
+      await system.supervisor.kill(victim);
+    const answer = await until(
+      async () => (await jonas.get(`/v1/plans/${planId}`).catch(() => undefined)) as PlanAnswer | undefined,
+      (one) => one !== undefined && hasEnded(one),
+      150,
+    );
+    expect(answer?.plan).toMatchObject({ state: 'succeeded', result: 199, counts: { succeeded: 200 } });
+  }, 240_000);
+
+  it('runs an agent that is one file of Python without any SDK', async () => {
+    const jonas = await system.session('jonas');
+    const {
+      AATS_RABBITMQ_URL = '',
+      AATS_RABBITMQ_PASSWORD_FILE = '',
+      AATS_CA_FILE = '',
+    } = system.stack.identities.agent;
+    const folder = mkdtempSync(join(tmpdir(), 'aats-python-'));
+    await run('python3', ['-m', 'venv', folder]);
+    await run(join(folder, 'bin', 'pip'), ['install', '--quiet', '--disable-pip-version-check', 'pika==1.3.2'], {
+      timeout: 120_000,
+    });
+    const agent = execFile(join(folder, 'bin', 'python'), [join(packageRoot, 'examples', 'python-agent', 'agent.py')], {
+      env: { AATS_RABBITMQ_URL, AATS_RABBITMQ_PASSWORD_FILE, AATS_CA_FILE, AATS_AGENT_ID: 'python-1' },
+    });
+    try {
+      const planId = id('python');
+      await jonas.post('/v1/plans', {
+        planId,
+        plan: {
+          document: plan('python', [{ id: 'count', capability: 'count-words', with: { text: 'one two three' } }], {
+            result: '${{ tasks.count.output }}',
+          }),
+        },
+        inputs: {},
+      });
+      const answer = await until(async () => (await jonas.get(`/v1/plans/${planId}`)) as PlanAnswer, hasEnded, 60);
+      expect(answer.plan).toMatchObject({ state: 'succeeded', result: { words: 3 } });
+    } finally {
+      agent.kill('SIGTERM');
+    }
+    expect(
+      readFileSync(join(packageRoot, 'examples', 'python-agent', 'agent.py'), 'utf8').split('\n').length,
+    ).toBeLessThan(100);
+  }, 240_000);
+});
