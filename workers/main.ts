@@ -12,6 +12,7 @@ import { CommunicationCoordinator } from '../proto/aats/communication/v1/communi
 import { loadConfig } from '../services/runtime/config';
 import { createGrpcClient } from '../services/runtime/grpc-client';
 import { createMetrics } from '../services/runtime/metrics';
+import { dataConverter } from '../services/runtime/payload-codec';
 import { type Lifecycle, runProcess } from '../services/runtime/shutdown';
 import { clientCredentials, httpsOptions, readTls } from '../services/runtime/tls';
 import { taskQueues, type TaskQueue } from '../workflows/contracts/task-queues';
@@ -70,6 +71,7 @@ async function startBusWorker(lifecycle: Lifecycle): Promise<void> {
       await Worker.create({
         connection,
         namespace: config.TEMPORAL_NAMESPACE,
+        dataConverter,
         taskQueue: taskQueues[queue],
         activities,
         ...(queue === 'plans' && { workflowBundle: bundle }),
@@ -113,6 +115,7 @@ async function startDataWorker(lifecycle: Lifecycle): Promise<void> {
     await Worker.create({
       connection,
       namespace: config.TEMPORAL_NAMESPACE,
+      dataConverter,
       taskQueue: taskQueues.data,
       activities,
       shutdownGraceTime: '10 seconds',

@@ -12,6 +12,7 @@ import {
 } from '../../activities/plan';
 import { createStackContext } from '../../stack/context';
 import { timeSkippingServer } from '../../stack/time-skipping';
+import { dataConverter } from '../../services/runtime/payload-codec';
 import { workflowBundle } from '../../workers/bundle-workflows';
 import type { Json } from '../../workflows/contracts/json';
 import type { TaskDispatch, TaskReport } from '../../workflows/contracts/messages';
@@ -28,9 +29,10 @@ export async function timeSkippingEnvironment(): Promise<TestWorkflowEnvironment
   const path = await timeSkippingServer(await createStackContext());
   const env = await TestWorkflowEnvironment.createTimeSkipping({
     server: { executable: { type: 'existing-path', path } },
+    client: { dataConverter },
   });
   await env.connection.operatorService.addSearchAttributes({
-    namespace: env.namespace,
+    namespace: env.namespace ?? 'default',
     searchAttributes: Object.fromEntries(
       Object.values(searchAttributes).map((name) => [
         name,
@@ -45,6 +47,7 @@ export async function timeSkippingEnvironment(): Promise<TestWorkflowEnvironment
 export async function devServerEnvironment(): Promise<TestWorkflowEnvironment> {
   const { temporal } = await (await createStackContext()).python();
   return TestWorkflowEnvironment.createLocal({
+    client: { dataConverter },
     server: {
       executable: { type: 'existing-path', path: temporal },
       searchAttributes: Object.values(searchAttributes).map((name) =>
@@ -152,7 +155,14 @@ export async function startPlanWorker(
   });
   const bundle = await workflowBundle();
   const create = (taskQueue: string, activities: object, more: Partial<WorkerOptions> = {}): Promise<Worker> =>
-    Worker.create({ connection: env.nativeConnection, namespace: env.namespace, taskQueue, activities, ...more });
+    Worker.create({
+      connection: env.nativeConnection,
+      namespace: env.namespace ?? 'default',
+      dataConverter,
+      taskQueue,
+      activities,
+      ...more,
+    });
   const workers = await Promise.all([
     create(taskQueues.plans, bus, { workflowBundle: bundle, maxCachedWorkflows: 100, ...options.worker }),
     create(taskQueues.bus, bus),

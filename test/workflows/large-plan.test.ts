@@ -82,4 +82,19 @@ describe('large plans', () => {
     expect(await handle.query(header)).toMatchObject({ counts: { succeeded: 3 } });
     expect(await handle.query(taskQuery, 'read.17')).toMatchObject({ state: 'succeeded', attempt: 1 });
   });
+
+  it('starts and ends a plan of 10,000 tasks that are written out, each with its own arguments', async () => {
+    worker = await startPlanWorker(env, (one) => succeeded(one, one.arguments));
+    const numbered = Array.from({ length: 10_000 }, (_, index) => index);
+    const definition = plan(
+      numbered.map((index) =>
+        task(`t${index}`, { needs: index < 100 ? [] : [`t${index - 100}`], with: { index, text: `number ${index}` } }),
+      ),
+      { result: '${{ tasks.t9999.output.index }}' },
+    );
+    expect(JSON.stringify(definition).length).toBeGreaterThan(2 * 1024 * 1024);
+    const handle = await startPlan(env, definition, { planId: 'written-out' });
+    expect(await handle.result()).toEqual({ state: 'succeeded', result: 9999 });
+    for (const { bytes } of await runsOf('written-out')) expect(bytes).toBeLessThan(40 * 1024 * 1024);
+  });
 });
