@@ -64,28 +64,6 @@ export async function startSystem(options: { readonly agents?: readonly AppProce
   };
 }
 
-/** An agent process of the shipped kind. */
-export const agentProcess = (
-  name: string,
-  transport: 'kafka' | 'rabbitmq',
-  capacity: number,
-  capabilities: readonly string[],
-): AppProcess => ({
-  name,
-  identity: 'agent',
-  command: [
-    'agents/main.js',
-    '--agent-id',
-    name,
-    '--transport',
-    transport,
-    '--capacity',
-    String(capacity),
-    '--capabilities',
-    capabilities.join(','),
-  ],
-});
-
 /** Asks until the answer is the wanted one; rejects with the last answer after `seconds`. */
 export async function until<T>(ask: () => Promise<T>, wanted: (answer: T) => boolean, seconds: number): Promise<T> {
   const ends = Date.now() + seconds * 1000;

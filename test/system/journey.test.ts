@@ -6,7 +6,7 @@ import { promisify } from 'node:util';
 import type { PlanAnswer } from '../../stack/demo-plan';
 import { followPlan, hasEnded, startExample } from '../../stack/demo-plan';
 import { packageRoot } from '../../stack/package-root';
-import { agentProcess, startSystem, type System, until } from '../support/system';
+import { startSystem, type System, until } from '../support/system';
 
 const run = promisify(execFile);
 let system: System;
@@ -96,9 +96,7 @@ describe('the whole system', () => {
 
   it('loses nothing and does nothing twice when its processes are killed while 200 tasks run', async () => {
     const jonas = await system.session('jonas');
-    for (const name of ['kill-1', 'kill-2']) system.startAgent(agentProcess(name, 'kafka', 4, ['command']));
     const planId = id('kills');
-    // Each task takes a moment, so that kills meet work in progress.
     const tasks = Array.from({ length: 200 }, (_, at) => ({
       id: `t${at}`,
       capability: 'echo',
