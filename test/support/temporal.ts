@@ -183,7 +183,7 @@ export type PlanWorker = Awaited<ReturnType<typeof startPlanWorker>>;
 export type { BusActivities };
 
 /** Starts a plan as the project manager does. */
-export function startPlan(
+export async function startPlan(
   env: TestWorkflowEnvironment,
   definition: PlanDefinition,
   options: { readonly planId?: string; readonly inputs?: PlanStart['inputs']; readonly owner?: string } = {},
@@ -198,9 +198,18 @@ export function startPlan(
         plan: definition,
         inputs: options.inputs ?? {},
         owner: options.owner ?? 'jonas',
-        startedAt: new Date().toISOString(),
+        startedAt: new Date(await env.currentTimeMs()).toISOString(),
         contentDigest: 'sha256:0',
       },
     ],
   });
+}
+
+/** Asks until there is an answer; fails after 20 s. */
+export async function until<T>(ask: () => Promise<T | undefined>): Promise<T> {
+  for (const ends = Date.now() + 20_000; ; await new Promise((resolve) => setImmediate(resolve))) {
+    const answer = await ask();
+    if (answer !== undefined) return answer;
+    if (Date.now() > ends) throw new Error('nothing came of it in 20 s');
+  }
 }
