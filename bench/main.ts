@@ -62,11 +62,8 @@ async function benchPlan({ portOffset, dataDir, rounds }: Options): Promise<void
     await stopLeftovers(ctx.dataDir, [...needed, 'bench-echo', 'bench-bare']);
     const dist = join(packageRoot, 'dist');
     for (const app of apps) supervisor.start(supervised(app, stack, dist));
-    await Promise.all(
-      apps.map((app) =>
-        app.ready ? untilReady(app.ready(stack), stack.identities.cli['AATS_CA_FILE'] ?? '', 60) : undefined,
-      ),
-    );
+    const caFile = stack.identities.cli['AATS_CA_FILE'] ?? '';
+    await Promise.all(apps.flatMap(({ ready }) => (ready ? [untilReady(ready(stack), caFile, 60)] : [])));
     supervisor.start(supervised({ ...echoAgent, env: agentEnvironment }, stack, dist));
     supervisor.start({
       name: 'bench-bare',

@@ -79,7 +79,7 @@ export async function runAgent(options: AgentOptions, lifecycle: Lifecycle): Pro
     running: () => [...running.values()].map(({ task }) => task),
     onCancel: (id) => running.get(id)?.abort.abort(new Error('the plan no longer wants it')),
     onDrain: () => {
-      drain('by an operator');
+      void drain('by an operator');
     },
     logger,
   });

@@ -3,7 +3,6 @@ import type { JsonObject as ProtoJson } from '@bufbuild/protobuf';
 import type { CommunicationCoordinator } from '../../proto/aats/communication/v1/communication_pb';
 import type { Presence, PresentAgent } from '../../activities/stores/presence';
 import { failure } from '../../workflows/contracts/failures';
-import type { JsonSchema } from '../../workflows/contracts/json';
 import type { AgentRegistration, Transport } from '../../workflows/contracts/messages';
 import { validateMessage } from '../../activities/buses/message-schemas';
 import type { Handlers } from '../runtime/grpc';
@@ -52,8 +51,8 @@ export function createCoordinatorHandlers(options: RegistryOptions): Handlers<ty
           capabilities: request.capabilities.map(({ name, description, input, output }) => ({
             name,
             description,
-            ...(input && { input: input as JsonSchema }),
-            ...(output && { output: output as JsonSchema }),
+            ...(input && { input }),
+            ...(output && { output }),
           })),
         },
         identity,

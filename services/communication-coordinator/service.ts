@@ -58,7 +58,7 @@ export async function startCoordinator(config: CoordinatorConfig, lifecycle: Lif
   const temporal = await connectTemporal(config);
   lifecycle.onStop('Temporal', () => temporal.connection.close());
   const redis = createRedis(config);
-  lifecycle.onStop('Redis', async () => Promise.resolve(redis.disconnect()));
+  lifecycle.onStop('Redis', async () => Promise.resolve(void redis.disconnect()));
   const warn = (message: string, details: object): void => {
     logger.warn(details, message);
   };
@@ -73,7 +73,7 @@ export async function startCoordinator(config: CoordinatorConfig, lifecycle: Lif
     address: config.AATS_DATABASE_CONTROLLER_ADDRESS,
     credentials: clientCredentials(tls),
   });
-  lifecycle.onStop('artifacts', async () => Promise.resolve(artifacts.close()));
+  lifecycle.onStop('artifacts', async () => Promise.resolve(void artifacts.close()));
   const storeOutput = async (_report: TaskReport, output: Json): Promise<Json> => {
     const content = Buffer.from(JSON.stringify(output));
     const artifact = `sha256:${createHash('sha256').update(content).digest('hex')}`;

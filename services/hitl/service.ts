@@ -12,6 +12,9 @@ import { createMetrics } from '../runtime/metrics';
 import type { Lifecycle } from '../runtime/shutdown';
 import { clientCredentials, readTls } from '../runtime/tls';
 import type { HitlConfig } from './config';
+import { createPlanHub } from './plan-hub';
+import { addPages } from './routes/pages';
+import { createPageSessions } from './sign-in/page-session';
 import { addSignInRoutes } from './sign-in/routes';
 import { createSessionStore, createSignIn } from './sign-in/sign-in';
 import { createTokenIssuer } from './sign-in/tokens';
@@ -23,13 +26,16 @@ export async function startHitl(config: HitlConfig, lifecycle: Lifecycle): Promi
   const pool = createPostgres(config);
   lifecycle.onStop('PostgreSQL', () => pool.end());
   const redis = createRedis(config);
-  lifecycle.onStop('Redis', async () => Promise.resolve(redis.disconnect()));
+  lifecycle.onStop('Redis', async () => Promise.resolve(void redis.disconnect()));
   const people = createPeopleStore(pool, readSecretFile(config.AATS_FACTOR_KEY_FILE));
   const tokens = createTokenIssuer(redis, readSecretFile(config.AATS_SIGNING_KEY_FILE));
   const signIn = createSignIn(people, tokens, redis);
   const health = createHealth({ postgresql: () => people.ping(), redis: () => redis.get('signin:health') });
   const metrics = createMetrics('hitl');
-  const identities = createIdentities({ jwksUrl: `https://localhost:${config.AATS_REST_PORT}/.well-known/jwks.json`, ca: tls.ca });
+  const identities = createIdentities({
+    jwksUrl: `https://localhost:${config.AATS_REST_PORT}/.well-known/jwks.json`,
+    ca: tls.ca,
+  });
   const { app, router } = createRestApp({ identities, logger, health, metrics });
   addSignInRoutes(router, signIn, tokens);
 
@@ -43,7 +49,9 @@ export async function startHitl(config: HitlConfig, lifecycle: Lifecycle): Promi
     artifacts.close();
     return Promise.resolve();
   });
-  void createSessionStore;
+  const upstream = { plans, approvals, artifacts };
+  const sessions = createPageSessions(createSessionStore(redis), signIn);
+  addPages(router, { upstream, sessions, hub: createPlanHub(upstream), logger }, signIn);
   const https = await startHttpsServer({ tls, port: config.AATS_REST_PORT, app });
   lifecycle.onStop('HTTPS', () => https.close(10));
 }

@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import { setTimeout } from 'node:timers/promises';
 import { demoAgents, services, supervised, untilReady, type AppProcess } from '../../stack/app';
 import { createStackContext } from '../../stack/context';
 import { currentCode, type DemoPerson } from '../../stack/demo-people';
@@ -37,11 +38,8 @@ export async function startSystem(options: { readonly agents?: readonly AppProce
     supervisor.start(supervised({ ...agent, env: agentEnvironment }, stack, dist));
   };
   for (const app of services) supervisor.start(supervised(app, stack, dist));
-  await Promise.all(
-    services.map((app) =>
-      app.ready ? untilReady(app.ready(stack), stack.identities.cli['AATS_CA_FILE'] ?? '', 60) : undefined,
-    ),
-  );
+  const caFile = stack.identities.cli['AATS_CA_FILE'] ?? '';
+  await Promise.all(services.flatMap(({ ready }) => (ready ? [untilReady(ready(stack), caFile, 60)] : [])));
   for (const agent of agents) startAgent(agent);
   const sessions = new Map<string, Promise<RestSession>>();
   const person = (name: string): DemoPerson & { code(): string } => {
@@ -71,8 +69,6 @@ export async function until<T>(ask: () => Promise<T>, wanted: (answer: T) => boo
     const answer = await ask();
     if (wanted(answer)) return answer;
     if (Date.now() > ends) throw new Error(`still not after ${seconds} s: ${JSON.stringify(answer).slice(0, 2000)}`);
-    await new Promise((resolve) => {
-      setTimeout(resolve, 250);
-    });
+    await setTimeout(250);
   }
 }

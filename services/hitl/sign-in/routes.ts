@@ -5,7 +5,10 @@ import type { SignIn } from './sign-in';
 import type { TokenIssuer } from './tokens';
 
 const nameAndPassword = z.strictObject({ name: z.string().min(1).max(63), password: z.string().min(1).max(1000) });
-const challengeAndCode = z.strictObject({ challenge: z.string().min(1).max(64), code: z.string().regex(/^\d{6}$/, 'six digits') });
+const challengeAndCode = z.strictObject({
+  challenge: z.string().min(1).max(64),
+  code: z.string().regex(/^\d{6}$/, 'six digits'),
+});
 const refreshOnly = z.strictObject({ refreshToken: z.string().min(1).max(200) });
 
 /** Sign-in for programs and the command line; the page uses the same functions. */

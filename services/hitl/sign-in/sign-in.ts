@@ -23,7 +23,8 @@ const triesByAddress = 100;
 const stepSeconds = 30;
 
 /** OWASP's parameters of argon2id: 19 MiB, two passes, one lane. */
-export const hashPassword = (password: string): Promise<string> => hash(password, { memoryCost: 19_456, timeCost: 2, parallelism: 1 });
+export const hashPassword = (password: string): Promise<string> =>
+  hash(password, { memoryCost: 19_456, timeCost: 2, parallelism: 1 });
 
 export function createSignIn(people: PeopleStore, tokens: TokenIssuer, redis: RedisCluster): SignIn {
   // An unknown name costs as much time as a known one.
@@ -57,12 +58,18 @@ export function createSignIn(people: PeopleStore, tokens: TokenIssuer, redis: Re
       }
       const person = await people.find(name);
       if (!person) throw wrong();
-      const totp = new TOTP({ secret: Secret.fromBase32(person.totpSecret), digits: 6, period: stepSeconds, algorithm: 'SHA1' });
+      const totp = new TOTP({
+        secret: Secret.fromBase32(person.totpSecret),
+        digits: 6,
+        period: stepSeconds,
+        algorithm: 'SHA1',
+      });
       // The clock of a phone may be a step off (RFC 6238, 5.2).
       const delta = /^\d{6}$/.test(code) ? totp.validate({ token: code, window: 1 }) : null;
       if (delta === null) throw wrong();
       const step = Math.floor(Date.now() / 1000 / stepSeconds) + delta;
-      if (!(await people.useTotpStep(name, step))) throw failure('Unauthenticated', 'this code was used before; wait for the next one');
+      if (!(await people.useTotpStep(name, step)))
+        throw failure('Unauthenticated', 'this code was used before; wait for the next one');
       await redis.del(key);
       await redis.del(`limit:name:${name}`);
       return tokens.issue(person);
@@ -77,9 +84,14 @@ export interface SessionStore {
   put(id: string, value: string, seconds: number): Promise<void>;
   get(id: string): Promise<string | null>;
   delete(id: string): Promise<void>;
+  /** Whether this caller holds the session's lock now; it goes by itself after `seconds`. */
+  lock(id: string, seconds: number): Promise<boolean>;
+  unlock(id: string): Promise<void>;
 }
 export const createSessionStore = (redis: RedisCluster): SessionStore => ({
   put: async (id, value, seconds) => void (await redis.set(`session:${id}`, value, 'EX', Math.max(1, seconds))),
   get: (id) => redis.get(`session:${id}`),
   delete: async (id) => void (await redis.del(`session:${id}`)),
+  lock: async (id, seconds) => (await redis.set(`session:${id}:lock`, '1', 'EX', seconds, 'NX')) === 'OK',
+  unlock: async (id) => void (await redis.del(`session:${id}:lock`)),
 });

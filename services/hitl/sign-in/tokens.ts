@@ -1,4 +1,4 @@
-import { createHash, createPrivateKey, createPublicKey, type KeyObject, randomBytes, randomUUID } from 'node:crypto';
+import { createHash, createPrivateKey, createPublicKey, randomBytes, randomUUID } from 'node:crypto';
 import { sign } from 'jsonwebtoken';
 import type { RedisCluster } from '../../../activities/stores/redis';
 import { failure } from '../../../workflows/contracts/failures';
@@ -51,7 +51,13 @@ export function createTokenIssuer(redis: RedisCluster, signingKeyPem: string): T
   const kid = hash(JSON.stringify({ crv: publicJwk.crv, kty: publicJwk.kty, x: publicJwk.x, y: publicJwk.y })); // RFC 7638
   const access = (person: Person): string =>
     sign({ roles: person.roles, groups: person.groups, typ: 'access' }, privateKey, {
-      algorithm: 'ES256', keyid: kid, issuer: tokenIssuer, audience: tokenAudience, subject: person.name, jwtid: randomUUID(), expiresIn: accessSeconds,
+      algorithm: 'ES256',
+      keyid: kid,
+      issuer: tokenIssuer,
+      audience: tokenAudience,
+      subject: person.name,
+      jwtid: randomUUID(),
+      expiresIn: accessSeconds,
     });
   const pair = (person: Person, family: string, secret: string, endsAt: number): Tokens => ({
     accessToken: access(person),
@@ -85,7 +91,13 @@ export function createTokenIssuer(redis: RedisCluster, signingKeyPem: string): T
       const person = await reload(known.name);
       if (!person) throw failure('Unauthenticated', 'the session has ended');
       const next = randomBytes(24).toString('base64url');
-      const answer = await redis.eval(rotate, 1, keyOf(family), text, JSON.stringify({ ...known, current: hash(next) } satisfies Family));
+      const answer = await redis.eval(
+        rotate,
+        1,
+        keyOf(family),
+        text,
+        JSON.stringify({ ...known, current: hash(next) } satisfies Family),
+      );
       if (answer !== 'ok') {
         await redis.del(keyOf(family));
         throw failure('Unauthenticated', 'the session was ended, because its token was used twice at once');
