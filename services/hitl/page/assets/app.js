@@ -1,0 +1,126 @@
+// Everything here is an extra: each page works without it.
+(() => {
+  const d = document; const root = d.documentElement; root.classList.add('js');
+  const $ = (s, from = d) => from.querySelector(s); const $$ = (s, from = d) => [...from.querySelectorAll(s)];
+
+  // What changed is said at most once in five seconds, in one place.
+  let said = 0; let toSay; const status = d.createElement('p'); status.id = 'say'; status.className = 'vh'; status.setAttribute('role', 'status'); d.body.append(status);
+  const say = (text) => { clearTimeout(toSay); toSay = setTimeout(() => { said = Date.now(); status.textContent = text; }, Math.max(0, said + 5000 - Date.now())); };
+
+  // Light or dark: a cookie, so that the server writes data-theme itself.
+  const flip = () => {
+    const now = root.dataset.theme || (matchMedia('(prefers-color-scheme: dark)').matches ? 'dark' : 'light');
+    const theme = now === 'dark' ? 'light' : 'dark'; root.dataset.theme = theme;
+    d.cookie = `aats-theme=${theme}; Path=/; Max-Age=31536000; SameSite=Lax; Secure`; say(`${theme} colours`);
+  };
+  // Single keys can be turned off (WCAG 2.1.4).
+  const keysOff = () => d.cookie.includes('aats-keys=off');
+  const showKeys = () => { const b = $('[data-keys-off]'); if (b) { b.setAttribute('aria-pressed', String(keysOff())); b.textContent = keysOff() ? 'Turn single keys on' : 'Turn single keys off'; } };
+  showKeys();
+
+  d.addEventListener('click', async (e) => {
+    const b = e.target.closest('button'); $$('details.menu[open]').forEach((m) => { if (!m.contains(e.target)) m.open = false; });
+    if (!b) return;
+    if (b.matches('[data-theme-toggle]')) flip();
+    if (b.matches('[data-keys]')) $('#keys').showModal();
+    if (b.matches('[data-keys-off]')) { d.cookie = `aats-keys=${keysOff() ? 'on' : 'off'}; Path=/; Max-Age=31536000; SameSite=Lax; Secure`; showKeys(); }
+    if (b.matches('[data-copy]')) { try { await navigator.clipboard.writeText(b.previousElementSibling.textContent); b.textContent = 'Copied'; } catch { b.textContent = 'Select it'; } setTimeout(() => { b.textContent = 'Copy'; }, 1600); }
+  });
+  // One press, one answer; the server would count the second one as the first anyway.
+  d.addEventListener('submit', (e) => { if (e.target.dataset.sent) e.preventDefault(); else if (e.target.method === 'post') { e.target.dataset.sent = '1'; addEventListener('pageshow', () => delete e.target.dataset.sent); } });
+
+  // Times come in UTC and are shown in the reader's zone.
+  const two = (n) => String(n).padStart(2, '0');
+  const times = (from = d) => {
+    $$('time[data-time]', from).forEach((el) => {
+      const at = new Date(el.dateTime); const far = Math.abs(Date.now() - at) > 20 * 36e5;
+      const clock = `${two(at.getHours())}:${two(at.getMinutes())}${el.dataset.time === 'seconds' && !far ? `:${two(at.getSeconds())}` : ''}`;
+      el.textContent = far ? `${at.toLocaleDateString('en-GB', { day: 'numeric', month: 'short' })}, ${clock}` : clock;
+    });
+    $$('[data-time-text]', from).forEach((el) => { const at = new Date(el.dataset.timeText); el.textContent = `${two(at.getHours())}:${two(at.getMinutes())}`; });
+  };
+  times();
+  const zone = $('[data-zone]'); if (zone) { const m = -new Date().getTimezoneOffset(); zone.textContent = `Times are yours (UTC${m === 0 ? '' : `${m > 0 ? '+' : '−'}${Math.floor(Math.abs(m) / 60)}${m % 60 ? `:${two(Math.abs(m) % 60)}` : ''}`})`; }
+
+  // A list of lines: say at once what an edit means.
+  const boxes = $$('[data-up] input[type=checkbox]'); const fields = $$('[data-up] input[type=text], [data-up] select, textarea[name$=json]');
+  const isChanged = (f) => (f.tagName === 'SELECT' ? [...f.options].some((o) => o.selected !== o.defaultSelected) && f.selectedIndex > 0 : f.value !== f.defaultValue);
+  const tell = () => {
+    const n = boxes.filter((b) => b.checked).length; const json = fields.some((f) => f.name.endsWith('json') && isChanged(f));
+    const diffs = boxes.filter((b) => b.checked !== b.defaultChecked).length + fields.filter((f) => !f.name.endsWith('json') && isChanged(f)).length;
+    boxes.forEach((b) => b.closest('.up').classList.toggle('off', !b.checked));
+    const label = $('[data-approve]'); const thing = label?.dataset.many;
+    if (label && thing) label.textContent = json ? 'Approve what the JSON says' : diffs ? `Approve my list of ${n}` : `Approve ${n} ${thing}${n === 1 ? '' : 's'}`;
+    const count = $('[data-count]'); if (count) count.textContent = `${n} of ${boxes.length}`;
+    const note = $('#edited'); if (note) { note.hidden = !diffs && !json; note.textContent = json ? 'The JSON you wrote counts, not the lines.' : diffs ? `You changed ${diffs} ${diffs === 1 ? 'line' : 'lines'}. The work gets your list, and the record says that you changed it.` : ''; }
+  };
+  [...boxes, ...fields].forEach((el) => { el.addEventListener('change', tell); el.addEventListener('input', tell); });
+  if (boxes.length) tell();
+
+  // A graph wider than its window starts at what runs or waits for you.
+  const centre = () => $$('.canvas').forEach((c) => { const n = $('.graph.across .s-you, .graph.across .s-running', c); if (n && c.scrollWidth > c.clientWidth) c.scrollLeft += n.getBoundingClientRect().left - c.getBoundingClientRect().left - c.clientWidth / 2; });
+  centre();
+
+  // Live parts. A changed part moves neither focus nor scroll, nor what is unfolded.
+  const nameOf = (el) => el && el !== d.body && (el.id ? `#${CSS.escape(el.id)}` : el.getAttribute('href') ? `a[href="${CSS.escape(el.getAttribute('href'))}"]` : undefined);
+  const put = (id, text) => {
+    const part = d.getElementById(id); if (!part) return;
+    const doc = new DOMParser().parseFromString(text, 'text/html'); times(doc);
+    if (part.innerHTML === doc.body.innerHTML) return;
+    const inside = part.contains(d.activeElement); const name = inside && nameOf(d.activeElement); const canvas = $('.canvas', part);
+    const at = canvas && [canvas.scrollLeft, canvas.scrollTop]; const region = inside && d.activeElement === canvas;
+    part.replaceChildren(...doc.body.childNodes);
+    const next = $('.canvas', part); if (next && at) [next.scrollLeft, next.scrollTop] = at;
+    const again = region ? next : name && $(name, part); if (again) again.focus({ preventScroll: true });
+  };
+  const live = $('#live');
+  const standing = (ok) => {
+    if (!live || live.classList.contains('off') === !ok) return;
+    const now = new Date(); live.classList.toggle('off', !ok);
+    $('span', live).textContent = ok ? 'Live' : `Not live since ${two(now.getHours())}:${two(now.getMinutes())}`;
+  };
+  const { events, again } = d.body.dataset;
+  if (events) {
+    const source = new EventSource(events);
+    source.addEventListener('open', () => standing(true));
+    source.addEventListener('error', () => standing(false));
+    source.addEventListener('state', (e) => standing(JSON.parse(e.data).live));
+    source.addEventListener('parts', (e) => { const parts = JSON.parse(e.data); for (const [id, text] of Object.entries(parts)) put(id, text); const head = $('#p-head .state'); if (parts['p-head'] && head) say(head.textContent); });
+    source.addEventListener('end', () => { source.close(); live?.remove(); });
+    source.addEventListener('gone', () => { source.close(); location.reload(); });
+    addEventListener('pagehide', () => source.close());
+  } else if (again) {
+    const look = async () => {
+      if (d.hidden) return;
+      try {
+        const answer = await fetch(again, { headers: { accept: 'text/html' }, redirect: 'error' }); if (!answer.ok) throw new Error();
+        const doc = new DOMParser().parseFromString(await answer.text(), 'text/html');
+        $$('[data-part]', doc).forEach((part) => put(part.id, part.innerHTML));
+        ['.nav', '.tabs', '.small-nav'].forEach((s) => { const [old, now] = [$(s), $(s, doc)]; if (old && now && !old.contains(d.activeElement) && old.innerHTML !== now.innerHTML) old.replaceChildren(...now.childNodes); });
+        if (d.title !== doc.title) { d.title = doc.title; say(doc.title); } standing(true);
+      } catch { standing(false); }
+    };
+    setInterval(look, 5000); d.addEventListener('visibilitychange', look);
+  }
+
+  // Keys. Never while typing, never with a modifier, off when the person turned them off. None answers by itself.
+  let pre = ''; let row = -1;
+  const move = (by) => {
+    const rows = $$('[data-row]'); row = Math.min(rows.length - 1, Math.max(0, row + by));
+    rows.forEach((r, i) => r.classList.toggle('cur', i === row)); const r = rows[row]; if (!r) return;
+    ($('h3 a', r) ?? $('a', r) ?? $('summary', r) ?? $('input', r))?.focus(); r.scrollIntoView({ block: 'nearest' });
+  };
+  const go = { i: '/inbox', p: '/plans' };
+  d.addEventListener('keydown', (e) => {
+    if (e.ctrlKey || e.metaKey || e.altKey || keysOff() || e.target.matches('input:not([type=checkbox], [type=radio]), textarea, select') || $('dialog[open]')) return;
+    const k = e.key; const stop = () => e.preventDefault();
+    if (pre === 'g' && go[k]) { stop(); location.href = go[k]; return; }
+    pre = k === 'g' ? 'g' : '';
+    if (k === '?') { stop(); $('#keys')?.showModal(); } else if (k === '/') { const q = $('input[type=search]'); if (q) { stop(); q.focus(); } } else if (k === 't') flip();
+    else if (k === 'j' || k === 'k') { stop(); move(k === 'j' ? 1 : -1); } else if (k === 'x' || k === 'e') { const r = $$('[data-row]')[row]; if (r) { stop(); if (k === 'x') $('input[type=checkbox]', r)?.click(); else { const t = $('details', r); if (t) t.open = !t.open; } } } else if (k === 'u') $('.crumbs a')?.click();
+    else if (k === 'n') $('.note .btn.primary')?.click();
+    else { const b = $(`[data-key="${CSS.escape(k)}"]`); if (b) { stop(); b.focus(); b.scrollIntoView({ block: 'center' }); } }
+  });
+  // Printing shows what is folded.
+  addEventListener('beforeprint', () => $$('details.more').forEach((x) => { x.open = true; }));
+})();

@@ -1,0 +1,158 @@
+import { heightOf, place, type Direction, type Placed, type PlacedEdge, widthOf } from './graph';
+import type { GraphNode, GraphTask } from './graph-fold';
+import { markup, type Html } from './html';
+import type { Shape } from './marks';
+
+export const shapeWords: Readonly<Record<Shape, string>> = {
+  done: 'done',
+  running: 'running',
+  you: 'waiting for you',
+  waiting: 'waiting for a person',
+  failed: 'failed',
+  retrying: 'trying again',
+  idle: 'not started',
+  skipped: 'skipped',
+  paused: 'paused',
+  cancelled: 'cancelled',
+  ifneeded: 'only if needed',
+};
+
+const cut = (text: string, most: number): string => (text.length > most ? `${text.slice(0, most - 1)}…` : text);
+const margin = 2;
+const cellsUpTo = 24;
+const cellOrder: readonly Shape[] = [
+  'done',
+  'skipped',
+  'retrying',
+  'running',
+  'you',
+  'waiting',
+  'failed',
+  'cancelled',
+  'paused',
+  'ifneeded',
+  'idle',
+];
+
+// A layout depends on what is drawn and how it hangs together, not on states: most changes find theirs here.
+const layouts = new Map<string, Placed>();
+const layoutsKept = 500;
+function placed(nodes: readonly GraphNode[], direction: Direction): Placed {
+  const key = `${direction} ${nodes.map(({ id, needs, folded }) => `${id}${folded ? '*' : ''}<${needs.join()}`).join(' ')}`;
+  const known = layouts.get(key) ?? place(nodes, direction);
+  layouts.delete(key);
+  layouts.set(key, known);
+  const [oldest] = layouts.keys();
+  if (layouts.size > layoutsKept && oldest !== undefined) layouts.delete(oldest);
+  return known;
+}
+
+function edge({ from, to, points }: PlacedEdge, direction: Direction): Html {
+  const across = direction === 'across';
+  const half = widthOf(direction) / 2;
+  const [first = [0, 0], ...rest] = points;
+  const end = rest.pop() ?? first;
+  const start: readonly [number, number] = across
+    ? [first[0] + half, first[1]]
+    : [first[0], first[1] + heightOf(from) / 2];
+  const stop: readonly [number, number] = across
+    ? [end[0] - half - 5, end[1]]
+    : [end[0], end[1] - heightOf(to) / 2 - 5];
+  const path = [start, ...rest, stop];
+  let line = `M${start.map(Math.round).join()}`;
+  for (let index = 1; index < path.length; index++) {
+    const [[x0, y0], [x1, y1]] = [path[index - 1] ?? start, path[index] ?? stop];
+    const curve = across
+      ? [(x0 + x1) / 2, y0, (x0 + x1) / 2, y1, x1, y1]
+      : [x0, (y0 + y1) / 2, x1, (y0 + y1) / 2, x1, y1];
+    line += `C${curve.map(Math.round).join()}`;
+  }
+  const [x, y] = [Math.round(stop[0]), Math.round(stop[1])];
+  const tip = across
+    ? `M${x - 3},${y - 4}L${x + 4},${y}L${x - 3},${y + 4}Z`
+    : `M${x - 4},${y - 3}L${x},${y + 4}L${x + 4},${y - 3}Z`;
+  const classes = [
+    from.critical && to.critical && 'crit',
+    to.state === 'ifneeded' && 'maybe',
+    to.state === 'idle' && 'later',
+  ];
+  return markup`<g class="e ${classes.filter(Boolean).join(' ')}"><path d="${line}" /><path class="tip" d="${tip}" /></g>`;
+}
+
+/** Cells for up to 24 members, proportional bars beyond. */
+function strip(members: readonly GraphTask[], x: number, y: number, width: number): Html {
+  const sorted = [...members].sort((a, b) => cellOrder.indexOf(a.state) - cellOrder.indexOf(b.state));
+  const cell = (state: Shape, left: number, wide: number): Html =>
+    markup`<rect class="cell s-${state}" x="${left.toFixed(1)}" y="${state === 'idle' ? y + 2 : y}" width="${wide.toFixed(1)}" height="${state === 'idle' ? 4 : 8}" rx="1.5" />`;
+  if (sorted.length <= cellsUpTo) {
+    const step = Math.min(12, width / sorted.length);
+    return markup`${sorted.map(({ state }, index) => cell(state, x + index * step, step - 2))}`;
+  }
+  let left = x;
+  const bars = cellOrder.flatMap((state) => {
+    const count = sorted.filter((member) => member.state === state).length;
+    if (count === 0) return [];
+    const wide = Math.max(3, (count * width) / sorted.length - 1.5);
+    const drawn = cell(state, left, wide);
+    left += wide + 1.5;
+    return [drawn];
+  });
+  return markup`${bars}`;
+}
+
+const countsInWords = (members: readonly GraphTask[]): string =>
+  cellOrder
+    .map((state) => [state, members.filter((member) => member.state === state).length] as const)
+    .filter(([, count]) => count > 0)
+    .map(([state, count]) => `${count} ${shapeWords[state]}`)
+    .join(', ');
+
+function box(node: GraphNode, [centreX, centreY]: readonly [number, number], direction: Direction, href: string): Html {
+  const [width, height] = [widthOf(direction), heightOf(node)];
+  const [cx, cy] = [Math.round(centreX), Math.round(centreY)];
+  const [x, y] = [cx - width / 2, cy - height / 2];
+  const [title, sub] = [cut(node.label, 17), cut(node.sub, 19)];
+  const state = node.folded ? `${node.members.length} tasks: ${countsInWords(node.members)}` : shapeWords[node.state];
+  const say = `${title} ${sub}, ${state}${node.critical ? ', on the critical path' : ''}`;
+  const card = node.gate
+    ? markup`<path class="card" d="M${x + 10},${y}H${x + width - 10}L${x + width},${cy}L${x + width - 10},${y + height}H${x + 10}L${x},${cy}Z" />`
+    : markup`<rect class="card" x="${x}" y="${y}" width="${width}" height="${height}" rx="6" />`;
+  const back = node.folded && [
+    markup`<rect class="back" x="${x + 6}" y="${y - 4}" width="${width - 12}" height="${height}" rx="6" />`,
+    markup`<rect class="back" x="${x + 3}" y="${y - 2}" width="${width - 6}" height="${height}" rx="6" />`,
+  ];
+  const signX = x + (node.gate ? 12 : 9);
+  const classes = ['n', `s-${node.state}`, node.critical && 'crit', node.gate && 'gate'].filter(Boolean).join(' ');
+  return markup`<a class="${classes}" href="${href}" aria-label="${say}"
+    >${title !== node.label && markup`<title>${node.label}</title>`}${back}${card}<use class="g g-${node.state}" href="#g-${node.state}" x="${signX}" y="${y + 10}" width="16" height="16" /><text
+      class="t"
+      x="${signX + 20}"
+      y="${y + 22}"
+      >${title}</text
+    ><text class="m" x="${signX + 20}" y="${y + 39}">${sub}</text>${node.folded && strip(node.members, x + 10, y + 52, width - 20)}</a
+  >`;
+}
+
+/** One drawing; the links stand in the order of layers, which is the order of Tab. */
+export function drawGraph(nodes: readonly GraphNode[], direction: Direction, href: (node: GraphNode) => string): Html {
+  const { at, edges, width, height } = placed(nodes, direction);
+  const byId = new Map(nodes.map((node) => [node.id, node]));
+  const now = (node: GraphNode): GraphNode => byId.get(node.id) ?? node; // a layout from the cache has older states
+  const critical = ({ from, to }: PlacedEdge): number => (now(from).critical && now(to).critical ? 1 : 0);
+  const [main, cross] = direction === 'across' ? ([0, 1] as const) : ([1, 0] as const);
+  const ordered = nodes
+    .map((node) => [node, at.get(node.id) ?? ([0, 0] as const)] as const)
+    .sort(([, a], [, b]) => a[main] - b[main] || a[cross] - b[cross]);
+  const [w, h] = [Math.ceil(width) + 2 * margin, Math.ceil(height) + 2 * margin + 3];
+  return markup`<svg
+    class="graph ${direction}"
+    role="group"
+    aria-label="The plan as a graph"
+    viewBox="${-margin} ${-margin - 3} ${w} ${h}"
+    width="${w}"
+    height="${h}"
+    >${[...edges].sort((a, b) => critical(a) - critical(b)).map((one) => edge({ ...one, from: now(one.from), to: now(one.to) }, direction))}${ordered.map(
+      ([node, point]) => box(node, point, direction, href(node)),
+    )}</svg
+  >`;
+}

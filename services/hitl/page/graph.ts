@@ -1,0 +1,93 @@
+import { coordGreedy, coordSimplex, decrossTwoLayer, graphConnect, layeringSimplex, sugiyama } from 'd3-dag';
+import type { GraphNode } from './graph-fold';
+
+/** Pixels: a box, and one that stands for several tasks. */
+const boxHeight = 52;
+const foldHeight = 70;
+const simplexUpTo = 120;
+
+export type Direction = 'across' | 'down';
+type Point = readonly [x: number, y: number];
+
+export interface PlacedEdge {
+  readonly from: GraphNode;
+  readonly to: GraphNode;
+  readonly points: readonly Point[];
+}
+export interface Placed {
+  readonly at: ReadonlyMap<string, Point>;
+  readonly edges: readonly PlacedEdge[];
+  readonly width: number;
+  readonly height: number;
+  readonly direction: Direction;
+}
+
+export const widthOf = (direction: Direction): number => (direction === 'across' ? 152 : 148);
+export const heightOf = (node: GraphNode): number => (node.folded ? foldHeight : boxHeight);
+
+/** Positions: `across` puts the layers from left to right, `down` from top to bottom. The same input gives the same picture. */
+export function place(nodes: readonly GraphNode[], direction: Direction): Placed {
+  if (nodes.length === 0) return { at: new Map(), edges: [], width: 0, height: 0, direction };
+  const across = direction === 'across';
+  const width = widthOf(direction);
+  const byId = new Map(nodes.map((node) => [node.id, node]));
+  const nodeOf = (id: string): GraphNode => {
+    const node = byId.get(id);
+    if (!node) throw new Error(`no node ${id}`);
+    return node;
+  };
+  const links = nodes.flatMap((node) => node.needs.map((need): [string, string] => [need, node.id]));
+  const linked = new Set(links.flat());
+  // A link to itself stands for a node without any.
+  for (const { id } of nodes) if (!linked.has(id)) links.push([id, id]);
+  const dag = graphConnect().single(true)(links);
+  const layout = sugiyama()
+    .layering(layeringSimplex())
+    .decross(decrossTwoLayer())
+    .coord(nodes.length > simplexUpTo ? coordGreedy() : coordSimplex())
+    .nodeSize(({ data }: { readonly data: string }): [number, number] =>
+      across ? [heightOf(nodeOf(data)), width] : [width, heightOf(nodeOf(data))],
+    )
+    .gap(across ? [14, 22] : [10, 28]);
+  const size = layout(dag);
+  const turned = (x: number, y: number): Point => (across ? [y, x] : [x, y]);
+  const at = new Map<string, Point>();
+  for (const node of dag.nodes()) at.set(node.data, turned(node.x, node.y));
+  keepOrderOfTwins(nodes, at, across ? 1 : 0);
+  const edges: PlacedEdge[] = [];
+  for (const { source, target, points } of dag.links()) {
+    const [from, to] = [at.get(source.data), at.get(target.data)];
+    if (source.data === target.data || !from || !to) continue;
+    const middle = points.slice(1, -1).map(([x, y]) => turned(x, y));
+    edges.push({ from: nodeOf(source.data), to: nodeOf(target.data), points: [from, ...middle, to] });
+  }
+  return {
+    at,
+    edges,
+    width: across ? size.height : size.width,
+    height: across ? size.width : size.height,
+    direction,
+  };
+}
+
+/** Nodes that may trade places without a new crossing (same needs, dependents and size) take the plan's order. */
+function keepOrderOfTwins(nodes: readonly GraphNode[], at: Map<string, Point>, axis: 0 | 1): void {
+  const dependents = new Map<string, string[]>();
+  for (const node of nodes)
+    for (const need of node.needs) dependents.set(need, [...(dependents.get(need) ?? []), node.id]);
+  const twins = new Map<string, GraphNode[]>();
+  for (const node of nodes) {
+    const key = `${[...node.needs].sort().join()}|${(dependents.get(node.id) ?? []).sort().join()}|${heightOf(node)}`;
+    twins.set(key, [...(twins.get(key) ?? []), node]);
+  }
+  for (const group of twins.values()) {
+    const slots = group
+      .map(({ id }) => at.get(id))
+      .filter((slot) => slot !== undefined)
+      .sort((a, b) => a[axis] - b[axis]);
+    group.forEach(({ id }, index) => {
+      const slot = slots[index];
+      if (slot) at.set(id, slot);
+    });
+  }
+}

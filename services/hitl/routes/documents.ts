@@ -1,0 +1,65 @@
+import { existsSync, readFileSync } from 'node:fs';
+import { createHash } from 'node:crypto';
+import { dirname, join } from 'node:path';
+import type Router from '@koa/router';
+import { type PageDeps, secureHeaders, signedIn } from './page-context';
+
+/** A document of an agent, as a file to keep: it is never shown as a page of ours, whatever it says it is. */
+export function addDocuments(router: Router, deps: PageDeps): void {
+  router.get(
+    '/artifacts/:digest/:name',
+    signedIn(deps, async (ctx, { token }) => {
+      const { digest = '', name = '' } = ctx['params'] as Record<string, string | undefined>;
+      const gone = new AbortController();
+      ctx.res.once('close', () => {
+        gone.abort();
+      });
+      const chunks = deps.upstream.artifacts.getArtifact(
+        { artifact: `sha256:${digest}` },
+        { token, signal: gone.signal },
+      );
+      const iterator = chunks[Symbol.asyncIterator]();
+      const first = await iterator.next(); // decides between the document and a page that says why not
+      ctx.attachment(name.replace(/[^\w.-]/g, '_').slice(0, 100) || 'document');
+      ctx.type = 'application/octet-stream';
+      ctx.respond = false;
+      for (const [header, value] of Object.entries(ctx.response.headers))
+        if (value !== undefined) ctx.res.setHeader(header, value);
+      ctx.res.writeHead(200);
+      try {
+        for (let next = first; next.done !== true; next = await iterator.next())
+          if (!ctx.res.write(next.value.chunk))
+            await new Promise((resolve) => ctx.res.once('drain', resolve).once('close', resolve));
+        ctx.res.end();
+      } catch {
+        ctx.res.destroy(); // a part of a document must not look like the whole
+      } finally {
+        await iterator.return?.();
+      }
+    }),
+  );
+}
+
+// The style sheet, the script and the sign are no sources of the compiler: they lie in the package, not beside its output.
+const assetsFolder = ((): string => {
+  let folder = __dirname;
+  while (!existsSync(join(folder, 'package.json'))) folder = dirname(folder);
+  return join(folder, 'services', 'hitl', 'page', 'assets');
+})();
+const assets = { 'style.css': 'text/css', 'app.js': 'text/javascript', 'icon.svg': 'image/svg+xml' } as const;
+
+/** Read once, at start; a changed file has another tag, so browsers ask and are mostly told to keep what they have. */
+export function addAssets(router: Router): void {
+  for (const [name, type] of Object.entries(assets)) {
+    const content = readFileSync(join(assetsFolder, name));
+    const etag = `"${createHash('sha256').update(content).digest('base64url').slice(0, 22)}"`;
+    router.get(`/assets/${name}`, (ctx) => {
+      secureHeaders(ctx);
+      ctx.set({ 'cache-control': 'no-cache', etag });
+      ctx.status = 200;
+      ctx.type = type;
+      if (ctx.fresh) ctx.status = 304;
+      else ctx.body = content;
+    });
+  }
+}

@@ -1,0 +1,66 @@
+import type Router from '@koa/router';
+import type { ApprovalSummary } from '../../../proto/aats/project/v1/project_pb';
+import { page } from '../page/frame';
+import { type Inbox, inboxMain, type InboxOrder, inboxOrders, type InboxView, inboxViews } from '../page/inbox-page';
+import { dateOf } from '../page/words';
+import { type PageDeps, queryText, readAtOnce, send, signedIn, surroundings } from './page-context';
+
+const oneOf = <T extends string>(values: readonly T[], text: string, otherwise: T): T =>
+  values.find((value) => value === text) ?? otherwise;
+const orders = Object.keys(inboxOrders) as InboxOrder[];
+
+/** Open, Mine and Done; what the search and the order say stands in the address. */
+export function addInbox(router: Router, deps: PageDeps): void {
+  router.get('/', (ctx) => {
+    ctx.redirect('/inbox');
+  });
+  router.get(
+    '/inbox',
+    signedIn(deps, async (ctx, session) => {
+      const view: InboxView = oneOf(inboxViews, queryText(ctx, 'view'), 'open');
+      const order = oneOf(orders, queryText(ctx, 'sort'), view === 'done' ? 'newest' : 'expires');
+      const search = queryText(ctx, 'q').slice(0, 100);
+      const from = queryText(ctx, 'from');
+      const [{ frame, open, more, reader }, done] = await Promise.all([
+        surroundings(deps, ctx, session),
+        deps.upstream.approvals.listApprovals(
+          { view: 'done', pageSize: readAtOnce, pageToken: view === 'done' ? from : '' },
+          { token: session.token },
+        ),
+      ]);
+      const requests =
+        view === 'done' ? done.approvals : view === 'mine' ? open.filter(({ waitingForYou }) => waitingForYou) : open;
+      const plus = (count: number, isMore: boolean): string => `${count}${isMore ? '+' : ''}`;
+      const inbox: Inbox = {
+        view,
+        search,
+        order,
+        requests: requests.filter((request) => fits(request, search)).sort(by[order]),
+        counts: {
+          open: plus(open.length, more),
+          mine: plus(reader.asked.size, more),
+          done: plus(done.approvals.length, done.nextPageToken !== ''),
+        },
+        person: session.person.name,
+        now: frame.readAt,
+        ...(view === 'done' &&
+          done.nextPageToken !== '' && { next: `/inbox?view=done&from=${encodeURIComponent(done.nextPageToken)}` }),
+      };
+      send(ctx, page(frame, { title: 'Inbox', at: 'inbox', main: inboxMain(inbox), live: { again: ctx.url } }));
+    }),
+  );
+}
+
+const fits = ({ title, planTitle, planId, requestedBy }: ApprovalSummary, search: string): boolean =>
+  search
+    .toLowerCase()
+    .split(/\s+/)
+    .every((word) => `${title} ${planTitle} ${planId} ${requestedBy}`.toLowerCase().includes(word));
+
+const time = (request: ApprovalSummary, key: 'expiresAt' | 'requestedAt'): number =>
+  dateOf(request[key])?.getTime() ?? 0;
+const by: Readonly<Record<InboxOrder, (a: ApprovalSummary, b: ApprovalSummary) => number>> = {
+  expires: (a, b) => time(a, 'expiresAt') - time(b, 'expiresAt'),
+  oldest: (a, b) => time(a, 'requestedAt') - time(b, 'requestedAt'),
+  newest: (a, b) => time(b, 'requestedAt') - time(a, 'requestedAt'),
+};
