@@ -47,10 +47,10 @@ describe('the whole system', () => {
       digest: request.digest,
       edits: [{ path: '/upgrades', value: request.subject.upgrades.slice(0, 1) }],
     };
-    // Who asked does not count; nor does an answer to something else.
+    // Who is not asked does not count; nor does an answer to something else.
     await expect(
       jonas.post(`/v1/approvals/${approvalId}/decision`, { decision: { ...decision, decisionId: 'jonas-0001' } }),
-    ).rejects.toThrow('somebody else must answer');
+    ).rejects.toThrow('jonas may not answer');
     const mara = await system.session('mara');
     await expect(
       mara.post(`/v1/approvals/${approvalId}/decision`, {
