@@ -366,7 +366,20 @@ describe('plan engine', () => {
       }),
       task('b', { after: ['a'], onFailure: 'continue' }),
       task('c', { needs: ['b', 'each'], timeoutMs: 5000 }),
+      task('gated', { after: ['a'], approval: approval(), onFailure: 'continue', deadlineMs: 20_000 }),
+      task('shown', { needs: ['a'], approval: approval({ at: 'after' }), compensation: compensation('undo') }),
+      task('all', {
+        forEach: { in: '${{ inputs.xs }}', maxItems: 10, maxFailurePercent: 0 },
+        approval: approval(),
+        deadlineMs: 30_000,
+        onFailure: 'continue',
+      }),
     ]);
+    const decide = (run: PlanRun, which: number, now: number, status: 'approved' | 'rejected' | 'expired'): void => {
+      const open = [...run.tasks.values()].flatMap(({ gate }) => (gate ? [gate] : []));
+      const gate = open[which % Math.max(1, open.length)];
+      if (gate) applyOutcome(run, { ...gate, status, at: '' }, now);
+    };
     const kinds = fc.constantFrom(
       'started',
       'succeeded',
@@ -377,52 +390,61 @@ describe('plan engine', () => {
       'resume',
       'cancel',
       'snapshot',
+      'approved',
+      'rejected',
+      'expired',
+      'drain',
     );
     fc.assert(
-      fc.property(fc.array(fc.tuple(kinds, fc.nat(9), fc.nat(2), fc.boolean()), { maxLength: 120 }), (steps) => {
-        let run = begin(definition, { xs: [1, 2, 3] });
-        let now = 0;
-        for (const [kind, which, staleness, retryable] of steps) {
-          now += 700;
-          const ids = [...run.tasks.keys()];
-          const target = taskOf(run, ids[which % ids.length] ?? 'a');
-          const base = { planId: 'p', taskId: target.id, attempt: target.attempt - staleness, agent: 'x', at: '' };
-          if (kind === 'started') applyReport(run, { ...base, kind, heartbeatMs: 1 }, now);
-          else if (kind === 'succeeded') applyReport(run, { ...base, kind, output: null }, now);
-          else if (kind === 'failed')
-            applyReport(run, { ...base, kind, failure: { type: 'F', message: '' }, retryable }, now);
-          else if (kind === 'lost') applyReport(run, { ...base, kind }, now);
-          else if (kind === 'pause' && run.state === 'running') pausePlan(run, '');
-          else if (kind === 'resume' && run.state === 'paused') resumePlan(run);
-          else if (kind === 'cancel' && which === 0 && (run.state === 'running' || run.state === 'paused'))
-            cancelPlan(run);
-          else if (kind === 'snapshot')
-            run = createRun(
-              { planId: 'p', plan: definition, inputs: { xs: [1, 2, 3] }, owner: 'jonas', startedAt: 0 },
-              decodeSnapshot(encodeSnapshot(run), definition, 0),
-            );
-          advance(run, now);
-          run.effects = noEffects();
-        }
-        // Whatever happened, an agent that answers everything brings the plan to an end.
-        if (run.state === 'paused') resumePlan(run);
-        for (let i = 0; i < 200 && run.endedAt === undefined; i++) {
-          now += 100_000;
-          advance(run, now);
-          for (const id of [...run.active]) {
-            const one = taskOf(run, id);
-            applyReport(
-              run,
-              { planId: 'p', taskId: id, attempt: one.attempt, agent: 'x', at: '', kind: 'succeeded', output: null },
-              now,
-            );
+      fc.property(
+        fc.array(fc.tuple(kinds, fc.nat(15), fc.integer({ min: -1, max: 2 }), fc.boolean()), { maxLength: 120 }),
+        (steps) => {
+          let run = begin(definition, { xs: [1, 2, 3] });
+          let now = 0;
+          for (const [kind, which, staleness, retryable] of steps) {
+            now += 700;
+            const ids = [...run.tasks.keys()];
+            const target = taskOf(run, ids[which % ids.length] ?? 'a');
+            const base = { planId: 'p', taskId: target.id, attempt: target.attempt - staleness, agent: 'x', at: '' };
+            if (kind === 'started') applyReport(run, { ...base, kind, heartbeatMs: 1 }, now);
+            else if (kind === 'succeeded') applyReport(run, { ...base, kind, output: null }, now);
+            else if (kind === 'failed')
+              applyReport(run, { ...base, kind, failure: { type: 'F', message: '' }, retryable }, now);
+            else if (kind === 'lost') applyReport(run, { ...base, kind }, now);
+            else if (kind === 'approved' || kind === 'rejected' || kind === 'expired') decide(run, which, now, kind);
+            else if (kind === 'pause' && run.state === 'running') pausePlan(run, '');
+            else if (kind === 'resume' && run.state === 'paused') resumePlan(run);
+            else if (kind === 'cancel' && which === 0 && (run.state === 'running' || run.state === 'paused'))
+              cancelPlan(run);
+            else if (kind === 'snapshot')
+              run = createRun(
+                { planId: 'p', plan: definition, inputs: { xs: [1, 2, 3] }, owner: 'jonas', startedAt: 0 },
+                decodeSnapshot(encodeSnapshot(run), definition, 0),
+              );
+            advance(run, now, kind !== 'drain');
+            run.effects = noEffects();
           }
-          advance(run, now);
-        }
-        expect(['succeeded', 'failed', 'cancelled']).toContain(run.state);
-        expect([...run.tasks.values()].filter((one) => !isEnded(one))).toEqual([]);
-        expect(run.underWay).toBe(0);
-      }),
+          // Whatever happened, an agent that answers everything brings the plan to an end.
+          if (run.state === 'paused') resumePlan(run);
+          for (let i = 0; i < 200 && run.endedAt === undefined; i++) {
+            now += 100_000;
+            advance(run, now);
+            decide(run, i, now, 'approved');
+            for (const id of [...run.active]) {
+              const one = taskOf(run, id);
+              applyReport(
+                run,
+                { planId: 'p', taskId: id, attempt: one.attempt, agent: 'x', at: '', kind: 'succeeded', output: null },
+                now,
+              );
+            }
+            advance(run, now);
+          }
+          expect(['succeeded', 'failed', 'cancelled']).toContain(run.state);
+          expect([...run.tasks.values()].filter((one) => !isEnded(one))).toEqual([]);
+          expect(run.underWay).toBe(0);
+        },
+      ),
       { numRuns: 300 },
     );
   });
