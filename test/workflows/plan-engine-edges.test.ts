@@ -1,0 +1,196 @@
+import type { TaskReport } from '../../workflows/contracts/messages';
+import type { PlanDefinition } from '../../workflows/contracts/plan-definition';
+import { retryTask, refuseRetry } from '../../workflows/plan-commands';
+import { applyOutcome } from '../../workflows/plan-gates';
+import { advance } from '../../workflows/plan-progress';
+import { applyReport } from '../../workflows/plan-reports';
+import { letGoOfStored, putBack, resultsStored, resultsToStore } from '../../workflows/plan-results';
+import { decodeSnapshot, encodeSnapshot } from '../../workflows/plan-snapshot';
+import { createRun } from '../../workflows/plan-start';
+import { noEffects, type PlanRun, taskOf } from '../../workflows/plan-state';
+import { headerOf, takeChanges, taskDetail } from '../../workflows/plan-view';
+import { approval, plan, task } from '../support/plans';
+
+const once = { maxAttempts: 1, initialIntervalMs: 1, backoffCoefficient: 1, maxIntervalMs: 1, nonRetryable: [] };
+const input = (definition: PlanDefinition, inputs = {}) => ({
+  planId: 'p',
+  plan: definition,
+  inputs,
+  owner: 'jonas',
+  startedAt: 0,
+});
+const begin = (definition: PlanDefinition, inputs = {}): PlanRun => {
+  const run = createRun(input(definition, inputs));
+  advance(run, 0);
+  return run;
+};
+const say = (run: PlanRun, taskId: string, more: object, attempt?: number): void => {
+  const base = { planId: 'p', taskId, attempt: attempt ?? taskOf(run, taskId).attempt, agent: 'a', at: '' };
+  applyReport(run, { ...base, ...more } as TaskReport, 1);
+  advance(run, 1);
+};
+const done = (run: PlanRun, taskId: string, output: unknown = {}): void => {
+  say(run, taskId, { kind: 'succeeded', output });
+};
+const answer = (run: PlanRun, taskId: string, status: 'approved' | 'rejected', reason = 'because'): void => {
+  const { gate } = taskOf(run, taskId);
+  applyOutcome(run, { approvalId: gate?.approvalId ?? '', digest: gate?.digest ?? '', status, at: '', reason }, 2);
+  advance(run, 2);
+};
+const sent = (run: PlanRun): string[] => {
+  const { dispatches } = run.effects;
+  run.effects = noEffects();
+  return dispatches.map(({ taskId }) => taskId);
+};
+const each = (more: Parameters<typeof task>[1] = {}) =>
+  task('each', {
+    forEach: { in: '${{ inputs.xs }}', maxItems: 100, maxFailurePercent: 0 },
+    onFailure: 'continue',
+    retry: once,
+    ...more,
+  });
+
+describe('plan engine at its edges', () => {
+  it('ends the items of a forEach that missed its deadline, and tells their agents', () => {
+    const run = begin(plan([each({ deadlineMs: 1000 }), task('next', { after: ['each'] })]), { xs: [1, 2] });
+    say(run, 'each.0', { kind: 'started', heartbeatMs: 1 });
+    sent(run);
+    advance(run, 1000);
+    expect(run.effects.cancels.map(({ taskId }) => taskId)).toEqual(['each.0', 'each.1']);
+    expect(sent(run)).toEqual(['next']);
+    done(run, 'next');
+    expect(headerOf(run)).toMatchObject({ state: 'succeeded', counts: { failed: 1, succeeded: 1 } });
+  });
+
+  it('goes on after a refused forEach, whose items never began', () => {
+    const run = begin(plan([each({ approval: approval() })]), { xs: [1, 2] });
+    answer(run, 'each', 'rejected');
+    expect(run.state).toBe('succeeded');
+    expect(taskOf(run, 'each.1').state).toBe('cancelled');
+  });
+
+  it('fails a gated forEach whose arguments cannot be evaluated', () => {
+    const run = begin(plan([each({ approval: approval(), with: { x: '${{ item.missing }}' } })]), { xs: [{}, {}] });
+    expect(taskOf(run, 'each')).toMatchObject({ state: 'failed', failure: { type: 'ExpressionFailed' } });
+    expect(run.state).toBe('succeeded');
+  });
+
+  it('does not try an item again once more have failed than are tolerated', () => {
+    const retry = { ...once, maxAttempts: 3 };
+    const run = begin(plan([each({ retry })]), { xs: [1, 2] });
+    say(run, 'each.0', { kind: 'failed', failure: { type: 'X', message: '' }, retryable: false });
+    say(run, 'each.1', { kind: 'failed', failure: { type: 'X', message: '' }, retryable: true });
+    expect(taskOf(run, 'each').state).toBe('failed');
+  });
+
+  it('fills what comes from the answer after the approval, and evaluates no data', () => {
+    const run = begin(
+      plan([
+        task('a', {
+          title: '${{ inputs.title }}',
+          with: { why: 'because ${{ approval.reason }}', fixed: '${{ inputs.title }}' },
+          approval: approval(),
+        }),
+      ]),
+      { title: '${{ inputs.secret }}' },
+    );
+    expect(run.effects.approvals[0]).toMatchObject({
+      title: '${{ inputs.secret }}',
+      subject: { why: 'from the answer', fixed: '${{ inputs.secret }}' },
+    });
+    answer(run, 'a', 'approved', 'it is fine');
+    expect(run.effects.dispatches[0]).toMatchObject({
+      arguments: { why: 'because it is fine', fixed: '${{ inputs.secret }}' },
+      approval: { status: 'approved' },
+    });
+  });
+
+  it('holds gates back beyond a thousand, and opens them as others close', () => {
+    const many = Array.from({ length: 1001 }, (_, index) => task(`t${index}`, { approval: approval() }));
+    const run = begin(plan(many));
+    expect(run.effects.approvals).toHaveLength(1000);
+    expect(taskOf(run, 't1000').state).toBe('pending');
+    answer(run, 't3', 'approved');
+    expect(taskOf(run, 't1000').state).toBe('waiting');
+  });
+
+  it('keeps a report that comes before its attempt is sent, over a snapshot too', () => {
+    const definition = plan([task('a'), task('b', { needs: ['a'] })]);
+    const run = begin(definition);
+    say(run, 'b', { kind: 'succeeded', output: 1 }, 1);
+    const later = createRun(input(definition), decodeSnapshot(encodeSnapshot(run), definition, 0));
+    done(later, 'a');
+    expect(sent(later)).toEqual([]);
+    expect(later.state).toBe('succeeded');
+  });
+
+  it('sends nothing while the run is about to end, but what was answered already', () => {
+    const run = createRun(input(plan([task('a'), task('b')])));
+    applyReport(run, { planId: 'p', taskId: 'b', attempt: 1, agent: 'a', at: '', kind: 'succeeded', output: 1 }, 1);
+    advance(run, 1, false);
+    expect([taskOf(run, 'a').state, taskOf(run, 'b').state]).toEqual(['queued', 'succeeded']);
+    expect(sent(run)).toEqual([]);
+  });
+
+  it('stores results that are needed later, fetches them when they are, and lets go of the others', () => {
+    const text = 'x'.repeat(4000);
+    const xs = Array.from({ length: 100 }, (_, index) => index);
+    const definition = plan([
+      each(),
+      task('gate', { needs: ['each'] }),
+      task('sum', { needs: ['gate', 'each'], with: { n: '${{ size(tasks.each.output) }}' } }),
+    ]);
+    const run = begin(definition, { xs });
+    for (const x of xs) done(run, `each.${x}`, text);
+    const stored = resultsToStore(run);
+    expect(stored.flat()).toHaveLength(100);
+    stored.forEach((entries, index) => {
+      resultsStored(run, entries, `part-${index}`);
+    });
+    letGoOfStored(run);
+    expect(run.keptBytes).toBe(0);
+    const snapshot = encodeSnapshot(run);
+    expect(snapshot.length).toBeLessThan(16_000);
+    const later = createRun(input(definition, { xs }), decodeSnapshot(snapshot, definition, 0));
+    done(later, 'gate');
+    expect(sent(later)).toEqual([]);
+    expect([...later.recalls]).toEqual([0]);
+    putBack(later, 0, stored[0] ?? []);
+    advance(later, 3);
+    expect(later.effects.dispatches[0]?.arguments).toEqual({ n: 100 });
+    done(later, 'sum');
+    expect(later.state).toBe('succeeded');
+    expect(later.keptBytes).toBeLessThan(256 * 1024);
+  });
+
+  it('refuses to run a task again when a result that it reads is no longer kept', () => {
+    const text = 'x'.repeat(4000);
+    const xs = Array.from({ length: 100 }, (_, index) => index);
+    const run = begin(
+      plan([each(), task('sum', { needs: ['each'], with: { n: '${{ size(tasks.each.output) }}' } }), task('open')]),
+      { xs },
+    );
+    for (const x of xs) done(run, `each.${x}`, text);
+    expect(taskDetail(run, 'sum')?.arguments).toEqual({ n: 100 });
+    done(run, 'sum');
+    expect(taskDetail(run, 'sum')?.arguments).toBeUndefined();
+    expect(() => {
+      refuseRetry(run, 'sum');
+    }).toThrow('the result of each is no longer kept');
+    refuseRetry(run, 'each');
+    retryTask(run, 'each', 5);
+    advance(run, 5);
+    expect(taskOf(run, 'each.0')).toMatchObject({ attempt: 2, state: 'dispatched' });
+  });
+
+  it('says so when the result of the plan is too large, and cuts changes to size', () => {
+    const xs = Array.from({ length: 100 }, (_, index) => index);
+    const run = begin(plan([each()], { result: '${{ tasks.each.output }}' }), { xs });
+    for (const x of xs) done(run, `each.${x}`, 'x'.repeat(4000));
+    expect(headerOf(run)).toMatchObject({ state: 'succeeded', result: null });
+    expect(run.resultProblem).toContain('more than 262144');
+    const sets = takeChanges(run, 1);
+    expect(sets.map(({ cursor }) => cursor)).toEqual(sets.map((_, index) => index + 1));
+    for (const set of sets) expect(JSON.stringify(set.tasks).length).toBeLessThan(210 * 1024);
+  });
+});
