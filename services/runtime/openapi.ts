@@ -15,48 +15,21 @@ export interface RestOperation {
 
 type Schema = Readonly<Record<string, unknown>>;
 
+/** Names in a path. */
+export const pathParameters = (path: string): readonly string[] =>
+  [...path.matchAll(/\{(\w+)\}/g)].map(([, name = '']) => name);
+
+/** Request fields that the path says, and a body therefore may not; the id of an approval is three parts of a path. */
+export function fieldsOfPath(path: string): readonly string[] {
+  const names = pathParameters(path);
+  return names.includes('round') ? ['approvalId'] : names;
+}
+
 /** OpenAPI 3.1 of REST operations that are RPCs: the schemas are the messages' own, so the document cannot drift. */
 export function openApiOf(title: string, operations: readonly RestOperation[]): object {
   const schemas = new Map<string, Schema>();
   const paths: Record<string, Record<string, unknown>> = {};
-  for (const { method, path, service, rpc, summary, query = [], stream } of operations) {
-    const desc = service.methods.find(({ name }) => name === rpc);
-    if (!desc) throw new Error(`${service.typeName} has no ${rpc}`);
-    const inPath = [...path.matchAll(/\{(\w+)\}/g)].map(([, name]) => name ?? '');
-    const fields = new Map(desc.input.fields.map((field) => [field.jsonName, field]));
-    const ok = stream
-      ? {
-          description: 'Server-sent events; each carries one message',
-          content: { 'text/event-stream': { schema: { type: 'string' } } },
-        }
-      : { description: 'Done', content: { 'application/json': { schema: reference(desc.output, schemas) } } };
-    (paths[path] ??= {})[method] = {
-      operationId: rpc.charAt(0).toLowerCase() + rpc.slice(1),
-      summary,
-      parameters: [
-        ...inPath.map((name) => ({ name, in: 'path', required: true, schema: { type: 'string' } })),
-        ...query.map((name) => {
-          const field = fields.get(name);
-          return {
-            name,
-            in: 'query',
-            required: false,
-            schema: field ? fieldSchema(field, schemas) : { type: 'string' },
-          };
-        }),
-      ],
-      ...(method === 'post' && {
-        requestBody: { required: true, content: { 'application/json': { schema: reference(desc.input, schemas) } } },
-      }),
-      responses: {
-        200: ok,
-        default: {
-          description: 'A problem (RFC 9457)',
-          content: { 'application/problem+json': { schema: { $ref: '#/components/schemas/Problem' } } },
-        },
-      },
-    };
-  }
+  for (const operation of operations) (paths[operation.path] ??= {})[operation.method] = describe(operation, schemas);
   return {
     openapi: '3.1.0',
     info: { title, version: '1' },
@@ -67,11 +40,58 @@ export function openApiOf(title: string, operations: readonly RestOperation[]): 
         person: { type: 'http', scheme: 'bearer', bearerFormat: 'JWT' },
         certificate: { type: 'mutualTLS' },
       },
-      schemas: { Problem: problemSchema, ...Object.fromEntries([...schemas].sort(([a], [b]) => a.localeCompare(b))) },
+      schemas: {
+        ProblemDetails: problemSchema,
+        ...Object.fromEntries([...schemas].sort(([a], [b]) => a.localeCompare(b))),
+      },
     },
   };
 }
 
+function describe(
+  { method, path, service, rpc, summary, query = [], stream }: RestOperation,
+  schemas: Map<string, Schema>,
+): Schema {
+  const desc = service.methods.find(({ name }) => name === rpc);
+  if (!desc) throw new Error(`${service.typeName} has no ${rpc}`);
+  const fields = new Map(desc.input.fields.map((field) => [field.jsonName, field]));
+  const given = fieldsOfPath(path);
+  const body: Schema =
+    given.length === 0
+      ? reference(desc.input, schemas)
+      : objectOf(
+          desc.input.fields.filter(({ jsonName }) => !given.includes(jsonName)),
+          schemas,
+        );
+  const ok = stream
+    ? {
+        description: 'Server-sent events: snapshot, change, progress, and at last end or failed',
+        content: { 'text/event-stream': { schema: { type: 'string' } } },
+      }
+    : { description: 'Done', content: { 'application/json': { schema: reference(desc.output, schemas) } } };
+  return {
+    operationId: desc.localName,
+    summary,
+    parameters: [
+      ...pathParameters(path).map((name) => ({ name, in: 'path', required: true, schema: { type: 'string' } })),
+      ...query.map((name) => {
+        const field = fields.get(name);
+        if (!field) throw new Error(`${rpc} has no ${name}`);
+        return { name, in: 'query', required: false, schema: fieldSchema(field, schemas) };
+      }),
+    ],
+    ...(method === 'post' && { requestBody: { required: true, content: { 'application/json': { schema: body } } } }),
+    responses: {
+      200: ok,
+      default: {
+        description: 'A problem (RFC 9457)',
+        content: { 'application/problem+json': { schema: { $ref: '#/components/schemas/ProblemDetails' } } },
+      },
+    },
+  };
+}
+
+// Not just Problem: there is a message of that name.
 const problemSchema: Schema = {
   type: 'object',
   required: ['type', 'title', 'status', 'detail'],
@@ -98,11 +118,16 @@ function reference(message: DescMessage, schemas: Map<string, Schema>): Schema {
   const name = message.typeName.replace(/^aats\.\w+\.v1\./, '');
   if (!schemas.has(name)) {
     schemas.set(name, {}); // messages may refer to each other
-    const properties = Object.fromEntries(message.fields.map((field) => [field.jsonName, fieldSchema(field, schemas)]));
-    schemas.set(name, { type: 'object', properties, additionalProperties: false });
+    schemas.set(name, objectOf(message.fields, schemas));
   }
   return { $ref: `#/components/schemas/${name}` };
 }
+
+const objectOf = (fields: readonly DescField[], schemas: Map<string, Schema>): Schema => ({
+  type: 'object',
+  properties: Object.fromEntries(fields.map((field) => [field.jsonName, fieldSchema(field, schemas)])),
+  additionalProperties: false,
+});
 
 function fieldSchema(field: DescField, schemas: Map<string, Schema>): Schema {
   switch (field.fieldKind) {

@@ -19,7 +19,7 @@ import type { CallContext, Handlers } from './grpc-handlers';
 import { callerOf, parseBody } from './http';
 import type { Identities } from './identity';
 import type { Logger } from './logger';
-import type { RestOperation } from './openapi';
+import { fieldsOfPath, pathParameters, type RestOperation } from './openapi';
 import { authorize } from './roles';
 import { sendEvents, type ServerSentEvent } from './server-sent-events';
 
@@ -73,11 +73,13 @@ const json = (schema: DescMessage, answer: Answer): object =>
 async function requestOf(ctx: Context, operation: RestOperation, { input }: DescMethod): Promise<unknown> {
   const { method, path, query = [], stream } = operation;
   const sent = method === 'post' ? await parseBody(ctx, z.record(z.string(), z.json())) : queryOf(ctx, input, query);
+  for (const field of fieldsOfPath(path))
+    if (field in sent) throw failure('InvalidInput', `${field} is in the path; leave it out of the rest`);
   const resumeFrom = ctx.get('last-event-id');
   const value = {
     ...sent,
     ...(stream === true && /^\d+$/.test(resumeFrom) && { cursor: resumeFrom }),
-    ...parametersOf(ctx, path),
+    ...fromPath(ctx, path),
   };
   try {
     return fromJson(input, value); // refuses unknown fields
@@ -90,14 +92,14 @@ async function requestOf(ctx: Context, operation: RestOperation, { input }: Desc
   }
 }
 
-/** Path parameters; the id of an approval is its three parts, since it holds slashes. */
-function parametersOf(ctx: Context, path: string): Record<string, string> {
+/** What the path says of the request; the id of an approval is its last three parts, since it holds slashes. */
+function fromPath(ctx: Context, path: string): Record<string, string> {
   const given = ctx['params'] as Readonly<Record<string, string>>;
-  const parameters = Object.fromEntries(
-    [...path.matchAll(/\{(\w+)\}/g)].map(([, name = '']) => [name, given[name] ?? '']),
-  );
-  const { plan, task, round } = parameters;
-  return round === undefined ? parameters : { approvalId: `${plan ?? ''}/${task ?? ''}/${round}` };
+  const values = pathParameters(path).map((name) => given[name] ?? '');
+  const fields = fieldsOfPath(path);
+  return fields.length === values.length
+    ? Object.fromEntries(fields.map((field, at) => [field, values[at] ?? '']))
+    : Object.fromEntries(fields.map((field) => [field, values.join('/')]));
 }
 
 /** Query parameters as ProtoJSON, by the types of the message's fields; unknown ones are refused. */

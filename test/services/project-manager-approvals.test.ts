@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { Approvals, ProjectManager } from '../../proto/aats/project/v1/project_pb';
 import type { GrpcClient } from '../../services/runtime/grpc-client';
 import { person } from '../support/issuer';
+import { createConformance } from '../support/openapi';
 import { eventually, type ProjectManagerBench, startProjectManagerBench, tlsOf } from '../support/project-manager';
 import { started, succeeded } from '../support/temporal';
 
@@ -142,8 +143,7 @@ describe('approvals', () => {
     await expect(tryAs({ token: tokens.vera })).rejects.toMatchObject({ type: 'PermissionDenied' });
     for (const token of [tokens.owner, tokens.omar])
       await expect(tryAs({ token })).rejects.toMatchObject({ type: 'NotEligible' });
-    const [plan, task, round] = approvalId.split('/');
-    const path = `/v1/approvals/${plan ?? ''}/${task ?? ''}/${round ?? ''}/decision`;
+    const path = `/v1/approvals/${approvalId}/decision`;
     expect((await bench.rest('POST', path, { body: { decision: decision(digest) } })).status).toBe(403);
     expect((await approvals.getApproval({ approvalId })).approval?.status).toBe('open');
   });
@@ -181,5 +181,15 @@ describe('approvals', () => {
     await expect(approvals.decide({ approvalId })).rejects.toMatchObject({ type: 'InvalidInput' });
     for (const missing of ['none/publish/1', 'x', ''])
       await expect(approvals.getApproval({ approvalId: missing })).rejects.toMatchObject({ type: 'ApprovalNotFound' });
+  });
+
+  it('are answered over REST as the OpenAPI document says', async () => {
+    const { planId, approvalId } = await ask();
+    for (const path of [`/v1/approvals?planId=${planId}`, `/v1/approvals/${approvalId}`, '/v1/approvals/none/x/1'])
+      await bench.rest('GET', path, { token: tokens.mara });
+    const described = createConformance((await bench.rest('GET', '/openapi.json')).json);
+    const answers = bench.answers.filter(({ path }) => path.startsWith('/v1/'));
+    expect(answers.length).toBeGreaterThan(5);
+    expect(answers.flatMap((answer) => described.problemsOf(answer))).toEqual([]);
   });
 });

@@ -10,6 +10,7 @@ import {
 import type { GrpcClient } from '../../services/runtime/grpc-client';
 import type { TaskDispatch, TaskReport } from '../../workflows/contracts/messages';
 import { person } from '../support/issuer';
+import { createConformance } from '../support/openapi';
 import { eventually, type ProjectManagerBench, startProjectManagerBench, tlsOf } from '../support/project-manager';
 import { failed, started, succeeded } from '../support/temporal';
 
@@ -279,5 +280,19 @@ tasks:
     ]);
     const anyone = await bench.rest('GET', '/health/ready', { tls: { ca: tlsOf('admin').ca } });
     expect(anyone.json).toEqual({ status: 'ok' });
+  });
+
+  it('answers over REST as its OpenAPI document says', async () => {
+    const planId = newId();
+    const body = { planId, plan: { document: hello() } };
+    expect((await bench.rest('POST', '/v1/plans', { body })).status).toBe(200);
+    await bench.rest('POST', '/v1/plans/validate', { body: { plan: body.plan, inputs: {} } });
+    await ended(planId);
+    for (const path of ['', '/tasks/t1', '/tasks/none']) await bench.rest('GET', `/v1/plans/${planId}${path}`);
+    expect((await bench.rest('POST', `/v1/plans/${planId}/pause`, { body: { planId } })).status).toBe(400);
+    const described = createConformance((await bench.rest('GET', '/openapi.json')).json);
+    const answers = bench.answers.filter(({ path }) => path.startsWith('/v1/'));
+    expect(answers.length).toBeGreaterThan(15);
+    expect(answers.flatMap((answer) => described.problemsOf(answer))).toEqual([]);
   });
 });

@@ -31,6 +31,8 @@ export const tlsOf = (identity: Identity): TlsMaterial => {
 };
 
 export interface Answer {
+  readonly method: string;
+  readonly path: string;
   readonly status: number;
   readonly type: string;
   readonly body: string;
@@ -105,9 +107,10 @@ export async function startProjectManagerBench(echo: Echo, people: readonly Pers
       AATS_GRPC_PORT: 0,
       AATS_REST_PORT: 0,
     },
-    { logger: pino({ level: 'silent' }), onStop: (_name, close) => closers.push(close) },
+    { logger: pino({ level: 'error' }), onStop: (_name, close) => closers.push(close) },
   );
 
+  const answers: Answer[] = [];
   const rest = (method: string, path: string, options: RequestOptions = {}): Promise<Answer> =>
     new Promise((resolve, reject) => {
       const { token, tls = token === undefined ? tlsOf('admin') : { ca: tlsOf('admin').ca }, body } = options;
@@ -123,7 +126,9 @@ export async function startProjectManagerBench(echo: Echo, people: readonly Pers
         incoming.on('error', reject).on('end', () => {
           const type = incoming.headers['content-type'] ?? '';
           const json = type.includes('json') ? (JSON.parse(text) as Record<string, unknown>) : {};
-          resolve({ status: incoming.statusCode ?? 0, type, body: text, json });
+          const answer = { method, path, status: incoming.statusCode ?? 0, type, body: text, json };
+          answers.push(answer);
+          resolve(answer);
         });
       });
       call.on('error', reject).end(body && JSON.stringify(body));
@@ -134,6 +139,8 @@ export async function startProjectManagerBench(echo: Echo, people: readonly Pers
     worker,
     issuer,
     rest,
+    /** All that REST answered here. */
+    answers,
     client<S extends Parameters<typeof createGrpcClient>[0]>(
       service: S,
       options: { readonly token?: string; readonly tls?: TlsMaterial; readonly surface?: 'web' } = {},
