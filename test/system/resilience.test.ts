@@ -1,0 +1,149 @@
+import type { PlanAnswer } from '../../stack/demo-plan';
+import { hasEnded } from '../../stack/demo-plan';
+import { type AppProcess } from '../../stack/app';
+import { createStackContext } from '../../stack/context';
+import { kafka, kafkaAsAdmin } from '../../stack/kafka';
+import { rabbitmq } from '../../stack/rabbitmq';
+import type { Server } from '../../stack/server';
+import { temporal } from '../../stack/temporal';
+import { topics } from '../../workflows/contracts/messages';
+import { startSystem, type System, until } from '../support/system';
+
+const agent = (name: string, transport: 'kafka' | 'rabbitmq', capability: string): AppProcess => ({
+  name,
+  identity: 'agent',
+  command: [
+    'agents/main.js',
+    '--agent-id',
+    name,
+    '--transport',
+    transport,
+    '--capacity',
+    '4',
+    '--capabilities',
+    capability,
+  ],
+});
+
+let system: System;
+beforeAll(async () => {
+  system = await startSystem({
+    agents: [
+      agent('echo-a', 'kafka', 'echo'),
+      agent('echo-b', 'kafka', 'echo'),
+      agent('shell-a', 'rabbitmq', 'command'),
+      agent('shell-b', 'rabbitmq', 'command'),
+    ],
+  });
+}, 120_000);
+afterAll(async () => {
+  await system.stop();
+}, 60_000);
+
+const start = async (name: string, tasks: readonly object[], more: object = {}): Promise<string> => {
+  const planId = `${name}-${Date.now().toString(36)}`;
+  await (
+    await system.session('jonas')
+  ).post('/v1/plans', { planId, plan: { document: JSON.stringify({ name, tasks, ...more }) }, inputs: {} });
+  return planId;
+};
+const end = async (planId: string, seconds: number): Promise<PlanAnswer> => {
+  const jonas = await system.session('jonas');
+  const answer = await until(
+    async () => (await jonas.get(`/v1/plans/${planId}`).catch(() => undefined)) as PlanAnswer | undefined,
+    (one) => one !== undefined && hasEnded(one),
+    seconds,
+  );
+  if (!answer) throw new Error(`plan ${planId} did not answer`);
+  return answer;
+};
+const chain = (capability: string, length: number, args: object): readonly object[] =>
+  Array.from({ length }, (_, at) => ({
+    id: `t${at}`,
+    capability,
+    with: args,
+    heartbeat: '1s',
+    ...(at >= 10 && { needs: [`t${at - 10}`] }),
+  }));
+const killAndStart = async (server: Server): Promise<void> => {
+  const ctx = await createStackContext({ dataDir: system.stack.dataDir, portOffset: system.stack.portOffset });
+  for (const name of server.processes(ctx)) await ctx.stopProcess(name, { signal: 'SIGKILL' });
+  await server.start(ctx);
+  await ctx.until(server.title, 60, () => server.ready(ctx));
+};
+
+describe('a system under faults', () => {
+  it.each([
+    ['Kafka', kafka, 'echo', {}],
+    ['RabbitMQ', rabbitmq, 'command', { program: 'echo', args: ['hello'] }],
+    ['Temporal', temporal, 'echo', {}],
+  ] as const)(
+    'ends a plan although %s is killed and started again in the middle',
+    async (_name, server, capability, args) => {
+      const planId = await start('broken', chain(capability, 100, args));
+      await killAndStart(server);
+      expect((await end(planId, 150)).plan).toMatchObject({ state: 'succeeded', counts: { succeeded: 100 } });
+    },
+    300_000,
+  );
+
+  it('ends a plan although agents are killed in the middle of tasks', async () => {
+    const planId = await start('agents', chain('command', 60, { program: 'date' }));
+    for (const name of ['shell-a', 'shell-b', 'shell-a']) await system.supervisor.kill(name);
+    expect((await end(planId, 120)).plan).toMatchObject({ state: 'succeeded', counts: { succeeded: 60 } });
+  }, 180_000);
+
+  it('keeps what cannot be read in the dead letters, with the reason, and goes on', async () => {
+    const ctx = await createStackContext({ dataDir: system.stack.dataDir, portOffset: system.stack.portOffset });
+    const client = await kafkaAsAdmin(ctx);
+    const [producer, consumer] = [client.producer(), client.consumer({ groupId: `test-${Date.now()}` })];
+    await producer.connect();
+    await consumer.connect();
+    await consumer.subscribe({ topics: [topics.deadLetters], fromBeginning: true });
+    const letters: string[] = [];
+    await consumer.run({
+      eachMessage: ({ message }) => {
+        letters.push(message.value?.toString('utf8') ?? '');
+        return Promise.resolve();
+      },
+    });
+    const marker = `poison-${Date.now()}`;
+    for (const value of [
+      marker,
+      JSON.stringify({
+        specversion: '1.0',
+        id: marker,
+        source: 'x',
+        type: 'ai.aats.task.reported.v1',
+        data: { planId: 5, marker },
+      }),
+    ])
+      await producer.send({ topic: topics.status('echo'), messages: [{ value }] });
+    const found = await until(
+      () => Promise.resolve(letters.filter((one) => one.includes(marker))),
+      (list) => list.length >= 2,
+      30,
+    );
+    expect(found[0]).toContain('it is not JSON');
+    expect(found[1]).toContain('does not fit');
+    await Promise.all([producer.disconnect(), consumer.disconnect()]);
+    const planId = await start('after-poison', [{ id: 'a', capability: 'echo' }]);
+    expect((await end(planId, 30)).plan.state).toBe('succeeded');
+  }, 120_000);
+
+  it('compensates when a plan is cancelled, and tells so', async () => {
+    const jonas = await system.session('jonas');
+    const planId = await start('saga', [
+      { id: 'book', capability: 'echo', compensation: { capability: 'echo', with: { undo: '${{ plan.id }}' } } },
+      { id: 'wait', capability: 'nobody-offers-this', needs: ['book'] },
+    ]);
+    await until(
+      async () => (await jonas.get(`/v1/plans/${planId}`)) as PlanAnswer,
+      ({ tasks }) => tasks.some(({ id, state }) => id === 'book' && state === 'succeeded'),
+      30,
+    );
+    await jonas.post(`/v1/plans/${planId}/cancel`, { reason: 'test' });
+    const answer = await end(planId, 30);
+    expect(answer.plan).toMatchObject({ state: 'cancelled', compensation: 'done' });
+  }, 90_000);
+});
