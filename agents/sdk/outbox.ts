@@ -17,6 +17,8 @@ export interface Outbox {
 
 const lingerMs = 3;
 const batch = 500;
+// A bus takes the messages of one call as one batch, and Kafka at most 1 MiB of it.
+const batchBytes = 400 * 1024;
 
 /** Reports leave in batches, in order, and none is dropped while the bus is away: the slots bound how many there are. */
 export function createOutbox(transport: Pick<AgentTransport, 'report'>, logger: Logger): Outbox {
@@ -25,7 +27,7 @@ export function createOutbox(transport: Pick<AgentTransport, 'report'>, logger: 
   const run = async (): Promise<void> => {
     await new Promise((resolve) => setTimeout(resolve, lingerMs));
     for (let pause = 100; entries.length > 0;) {
-      const part = entries.slice(0, batch);
+      const part = firstOf(entries);
       try {
         await transport.report(part);
         entries.splice(0, part.length);
@@ -51,4 +53,15 @@ export function createOutbox(transport: Pick<AgentTransport, 'report'>, logger: 
     },
   };
   return outbox;
+}
+
+function firstOf(entries: readonly Entry[]): readonly Entry[] {
+  let bytes = 0;
+  let count = 0;
+  for (const { report } of entries.slice(0, batch)) {
+    bytes += Buffer.byteLength(JSON.stringify(report));
+    if (count > 0 && bytes > batchBytes) break;
+    count += 1;
+  }
+  return entries.slice(0, count);
 }
