@@ -166,7 +166,19 @@ const servers =
     ? Promise.resolve(true)
     : run('servers up', ...(([c, ...a]) => [c, a])(stack('up')), { quiet: true });
 if (only === undefined || only === 'static') await staticChecks();
-if (await servers) {
+// What tests need beside the servers is fetched before any of them waits for it.
+const fetched =
+  only === 'static' ||
+  (await run(
+    'test tools fetched',
+    process.execPath,
+    [
+      '-e',
+      "require('./dist/stack/context').createStackContext({ dataDir: process.env.AATS_DATA_DIR }).then((ctx) => Promise.all([require('./dist/stack/time-skipping').timeSkippingServer(ctx), require('./dist/stack/chromium').ensureChromium(ctx)])).catch((error) => { console.error(error.message); process.exit(1); })",
+    ],
+    { env },
+  ));
+if ((await servers) && fetched) {
   if (only === undefined || only === 'unit')
     await jest('unit', ['workflows', 'replay', 'activities', 'stores', 'services'], [], env);
   if (only === undefined || only === 'system') await jest('system', ['system'], ['--runInBand'], env);

@@ -24,13 +24,26 @@ import type { planWorkflow } from '../../workflows/plan';
 // Temporal's own lines would hide the tests'.
 Runtime.install({ logger: new DefaultLogger('ERROR') });
 
+/** The SDK waits 5 s for a server to start, which a busy machine may not keep: three tries. */
+async function patiently<T>(start: () => Promise<T>): Promise<T> {
+  for (let tries = 1; ; tries++) {
+    try {
+      return await start();
+    } catch (error) {
+      if (tries === 3) throw error;
+    }
+  }
+}
+
 /** Temporal whose time skips ahead while nothing happens; global to a test file, so its tests run in sequence. */
 export async function timeSkippingEnvironment(): Promise<TestWorkflowEnvironment> {
   const path = await timeSkippingServer(await createStackContext());
-  const env = await TestWorkflowEnvironment.createTimeSkipping({
-    server: { executable: { type: 'existing-path', path } },
-    client: { dataConverter },
-  });
+  const env = await patiently(() =>
+    TestWorkflowEnvironment.createTimeSkipping({
+      server: { executable: { type: 'existing-path', path } },
+      client: { dataConverter },
+    }),
+  );
   await env.connection.operatorService.addSearchAttributes({
     namespace: env.namespace ?? 'default',
     searchAttributes: Object.fromEntries(
@@ -46,23 +59,25 @@ export async function timeSkippingEnvironment(): Promise<TestWorkflowEnvironment
 /** Temporal's real server, in memory: for limits, histories and time that passes by itself. */
 export async function devServerEnvironment(): Promise<TestWorkflowEnvironment> {
   const { temporal } = await (await createStackContext()).python();
-  return TestWorkflowEnvironment.createLocal({
-    client: { dataConverter },
-    server: {
-      executable: { type: 'existing-path', path: temporal },
-      searchAttributes: Object.values(searchAttributes).map((name) =>
-        defineSearchAttributeKey(
-          name,
-          name === searchAttributes.waitingForPerson
-            ? 'BOOL'
-            : name === searchAttributes.waitingFor
-              ? 'KEYWORD_LIST'
-              : 'KEYWORD',
+  return patiently(() =>
+    TestWorkflowEnvironment.createLocal({
+      client: { dataConverter },
+      server: {
+        executable: { type: 'existing-path', path: temporal },
+        searchAttributes: Object.values(searchAttributes).map((name) =>
+          defineSearchAttributeKey(
+            name,
+            name === searchAttributes.waitingForPerson
+              ? 'BOOL'
+              : name === searchAttributes.waitingFor
+                ? 'KEYWORD_LIST'
+                : 'KEYWORD',
+          ),
         ),
-      ),
-      log: { format: 'json', level: 'error' },
-    },
-  });
+        log: { format: 'json', level: 'error' },
+      },
+    }),
+  );
 }
 
 /** What an agent makes of one attempt; nothing when it stays silent. */
