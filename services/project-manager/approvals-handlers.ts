@@ -1,13 +1,20 @@
 import { toJson } from '@bufbuild/protobuf';
 import { timestampFromDate, ValueSchema } from '@bufbuild/protobuf/wkt';
-import { type Client, WorkflowNotFoundError, WorkflowUpdateFailedError } from '@temporalio/client';
+import { type Client, WorkflowNotFoundError } from '@temporalio/client';
 import type { Approvals, DecisionEnvelope } from '../../proto/aats/project/v1/project_pb';
-import { approval, type ApprovalMemo, approvalWorkflowId, decide } from '../../workflows/contracts/approval';
+import {
+  approval,
+  type ApprovalMemo,
+  approvalWorkflowId,
+  decide,
+  type Decision,
+} from '../../workflows/contracts/approval';
 import { failure } from '../../workflows/contracts/failures';
 import { searchAttributes } from '../../workflows/contracts/plan';
 import type { Handlers } from '../runtime/grpc';
 import type { Caller } from '../runtime/identity';
 import { approvalToProto, mayAnswer, outcomeToProto } from './mapping';
+import { updating } from './updating';
 import { keys, listExecutions, quoted } from './visibility';
 
 const approvalIdPattern = /^[a-z0-9][a-z0-9-]{0,62}\/[a-z][A-Za-z0-9]{0,62}\/[1-9]\d{0,5}$/;
@@ -24,7 +31,6 @@ export function createApprovalsHandlers(client: Client): Handlers<typeof Approva
     try {
       return await work();
     } catch (error) {
-      if (error instanceof WorkflowUpdateFailedError && error.cause) throw error.cause;
       if (!(error instanceof WorkflowNotFoundError)) throw error;
       // An update finds nothing also when the request is answered; only that one can still be asked.
       const known = await handle(approvalId)
@@ -87,21 +93,18 @@ export function createApprovalsHandlers(client: Client): Handlers<typeof Approva
         path,
         value: value ? toJson(ValueSchema, value) : null,
       }));
+      const decisionId = `${person.name}/${decision.decisionId}`;
+      const answer: Decision = {
+        decisionId,
+        choice: decision.choice === 'approve' ? 'approve' : 'reject',
+        edits,
+        ...(decision.reason !== '' && { reason: decision.reason }),
+        digest: decision.digest,
+        person,
+        surface,
+      };
       const outcome = await about(approvalId, () =>
-        handle(approvalId).executeUpdate(decide, {
-          updateId: `${person.name}/${decision.decisionId}`,
-          args: [
-            {
-              decisionId: `${person.name}/${decision.decisionId}`,
-              choice: decision.choice === 'approve' ? 'approve' : 'reject',
-              edits,
-              ...(decision.reason !== '' && { reason: decision.reason }),
-              digest: decision.digest,
-              person,
-              surface,
-            },
-          ],
-        }),
+        updating(() => handle(approvalId).executeUpdate(decide, { updateId: decisionId, args: [answer] })),
       );
       return { outcome: outcomeToProto(outcome) };
     },

@@ -1,9 +1,9 @@
+import { randomUUID } from 'node:crypto';
 import {
   type Client,
   WorkflowExecutionAlreadyStartedError,
   WorkflowNotFoundError,
   type WorkflowExecutionInfo,
-  WorkflowUpdateFailedError,
 } from '@temporalio/client';
 import { failure } from '../../workflows/contracts/failures';
 import {
@@ -26,6 +26,7 @@ import {
 } from '../../workflows/contracts/plan';
 import { taskQueues } from '../../workflows/contracts/task-queues';
 import type { planWorkflow } from '../../workflows/plan';
+import { updating } from './updating';
 import { keys, listExecutions, quoted } from './visibility';
 
 export interface PlanFilter {
@@ -73,12 +74,9 @@ export function createPlans(client: Client): Plans {
       throw failure('PlanClosed', `plan ${planId} has ended`);
     }
   };
-  const update = async <T>(planId: string, work: () => Promise<T>): Promise<T> => {
-    try {
-      return await about(planId, work);
-    } catch (error) {
-      throw error instanceof WorkflowUpdateFailedError && error.cause ? error.cause : error;
-    }
+  const update = <T>(planId: string, work: (updateId: string) => Promise<T>): Promise<T> => {
+    const updateId = randomUUID();
+    return about(planId, () => updating(() => work(updateId)));
   };
   const messages = { pause, resume, cancel };
   const plans: Plans = {
@@ -145,8 +143,9 @@ export function createPlans(client: Client): Plans {
       return { plans: executions.map(summaryOf), nextPageToken };
     },
     command: (planId, name, command) =>
-      update(planId, () => handle(planId).executeUpdate(messages[name], { args: [command] })),
-    retry: (planId, command) => update(planId, () => handle(planId).executeUpdate(retryTask, { args: [command] })),
+      update(planId, (updateId) => handle(planId).executeUpdate(messages[name], { updateId, args: [command] })),
+    retry: (planId, command) =>
+      update(planId, (updateId) => handle(planId).executeUpdate(retryTask, { updateId, args: [command] })),
   };
   return plans;
 }

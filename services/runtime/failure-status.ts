@@ -77,8 +77,15 @@ export function toEdgeFailure(error: unknown, logUnknown: (id: string, error: un
 // A service error of Temporal's client wraps the gRPC status.
 function temporalAway(error: unknown): boolean {
   for (let one = error, depth = 0; typeof one === 'object' && one !== null && depth < 5; depth++) {
-    const { code, cause } = one as { readonly code?: unknown; readonly cause?: unknown };
+    const { code, message, cause } = one as {
+      readonly code?: unknown;
+      readonly message?: unknown;
+      readonly cause?: unknown;
+    };
     if (code === status.UNAVAILABLE || code === status.DEADLINE_EXCEEDED) return true;
+    // A workflow whose task fails, over a fault of a release, can be neither asked nor told anything until that is mended.
+    if (code === status.FAILED_PRECONDITION && typeof message === 'string' && /workflow task/i.test(message))
+      return true;
     one = cause;
   }
   return false;

@@ -45,7 +45,11 @@ describe('failures at the edge', () => {
 
   it('call Temporal away by its own status, however wrapped', () => {
     const away = Object.assign(new Error('14 UNAVAILABLE'), { code: status.UNAVAILABLE });
-    expect(toEdgeFailure(new Error('service error', { cause: away }), silent).type).toBe('WorkflowUnavailable');
+    const stuck = Object.assign(new Error('Cannot query workflow due to Workflow Task in failed state.'), {
+      code: status.FAILED_PRECONDITION,
+    });
+    for (const cause of [away, stuck])
+      expect(toEdgeFailure(new Error('service error', { cause }), silent).type).toBe('WorkflowUnavailable');
   });
 
   it('never show what is not in the table', () => {
