@@ -2,7 +2,7 @@ import type { GetApprovalResponse, TaskState } from '../../../proto/aats/project
 import { foreign, markup, type Html, type Part } from './html';
 import { glyph, type Shape } from './marks';
 import type { PlanNow } from './plan-parts';
-import { groupLabel } from './task-words';
+import { titlesOf } from './titles';
 import { clock, dateOf, duration, list, moment, personName, plural, whoWords } from './words';
 
 interface Happening {
@@ -59,13 +59,14 @@ function ended(task: TaskState, { tasks }: PlanNow): Happening | undefined {
   const items = tasks.filter(({ parent }) => parent === task.id);
   const at = dateOf(task.endedAt);
   if (!at || task.approvalId !== undefined) return undefined;
+  const title = titlesOf(tasks).full(task);
   const failed = task.state === 'failed';
   if (items.length === 0) {
     const who = task.agent === undefined ? 'An agent' : markup`The agent <b>${task.agent}</b>`;
     const what =
       task.state === 'skipped'
-        ? markup`Skipped: ${foreign(task.title)}.`
-        : markup`${who} ${failed ? 'failed at' : 'did'} “${foreign(task.title)}”${task.attempt > 1 && `, at try ${task.attempt}`}.`;
+        ? markup`Skipped: ${foreign(title)}.`
+        : markup`${who} ${failed ? 'failed at' : 'did'} “${foreign(title)}”${task.attempt > 1 && `, at try ${task.attempt}`}.`;
     return { at, sign: failed ? 'failed' : task.state === 'skipped' ? 'skipped' : 'done', words: what };
   }
   const bad = items.filter(({ state }) => state === 'failed').length;
@@ -73,7 +74,7 @@ function ended(task: TaskState, { tasks }: PlanNow): Happening | undefined {
   return {
     at,
     sign: bad > 0 ? 'failed' : 'done',
-    words: markup`${plural(items.length, 'check')} of “${foreign(groupLabel(task.title, task.id))}” ended${bad > 0 && `, ${bad} failed`}${again > 0 && `, ${again} needed another try`}.`,
+    words: markup`${plural(items.length, 'task')} “${foreign(title)}” ended${bad > 0 && `, ${bad} failed`}${again > 0 && `, ${again} needed another try`}.`,
   };
 }
 

@@ -12,6 +12,7 @@ import { markdown } from './markdown';
 import { command, glyph, note } from './marks';
 import { planPath } from './plan-page';
 import { graphPart, type PlanNow } from './plan-parts';
+import { titlesOf } from './titles';
 import { artifactPath, keyWords, valueView } from './values';
 import { bytes, capital, dateOf, list, moment, personName, plural, remaining, whoMay, whoWords } from './words';
 
@@ -101,7 +102,7 @@ function following({ tasks }: PlanNow, taskId: string): readonly string[] {
         grew = true;
       }
   }
-  return tasks.filter(({ id }) => id !== taskId && found.has(id)).map(({ title }) => title);
+  return tasks.filter(({ id }) => id !== taskId && found.has(id)).map(titlesOf(tasks).full);
 }
 
 function whatWillHappen({ request, plan, fields, evidence }: ApprovalPage): Html {
@@ -115,7 +116,8 @@ function whatWillHappen({ request, plan, fields, evidence }: ApprovalPage): Html
     request.at === 'before'
       ? markup`If you approve, an agent for <b>${request.capability}</b> gets this work: “${foreign(request.taskTitle)}”${thing !== undefined && `, with ${thing}`}. Until then it does not run.`
       : markup`“${foreign(request.taskTitle)}” has run. If you approve, its result counts and the plan goes on with it.`;
-  const steps = request.at === 'before' ? [request.taskTitle, ...after] : after;
+  const first = task && plan ? titlesOf(plan.tasks).full(task) : request.taskTitle;
+  const steps = request.at === 'before' ? [first, ...after] : after;
   const undone = task?.hasCompensation === true ? 'Yes, by the plan itself' : 'The plan has no way back for it';
   return markup`<section><h2>What will happen</h2><p class="will">${will}</p>${request.message !== undefined && markup`<p class="in">${foreign(request.message.trim())}</p>`}
 ${steps.length > 0 && markup`<ol class="steps">${steps.slice(0, 8).map((title) => markup`<li><span>${foreign(title)}</span></li>`)}${steps.length > 8 && markup`<li><span>and ${steps.length - 8} more</span></li>`}</ol>`}

@@ -90,6 +90,27 @@ export function fold(tasks: readonly GraphTask[], open: ReadonlySet<string>): re
   return [...made.values()].map((node) => ({ ...node, needs: [...(needs.get(node.id) ?? [])] }));
 }
 
+/** Without edges that say nothing: a need that is also needed on a longer way is drawn by that way alone. */
+export function withoutShortcuts(nodes: readonly GraphNode[]): readonly GraphNode[] {
+  const byId = new Map(nodes.map((node) => [node.id, node]));
+  const ancestors = new Map<string, ReadonlySet<string>>();
+  const above = (id: string): ReadonlySet<string> => {
+    const known = ancestors.get(id);
+    if (known) return known;
+    const found = new Set<string>();
+    for (const need of byId.get(id)?.needs ?? []) {
+      found.add(need);
+      for (const one of above(need)) found.add(one);
+    }
+    ancestors.set(id, found);
+    return found;
+  };
+  return nodes.map((node) => ({
+    ...node,
+    needs: node.needs.filter((need) => !node.needs.some((other) => other !== need && above(other).has(need))),
+  }));
+}
+
 /** More layers than fit: what has ended at the start, and what has not begun at the end, becomes one node each. */
 export function foldEnds(nodes: readonly GraphNode[], most: number): readonly GraphNode[] {
   const byId = new Map(nodes.map((node) => [node.id, node]));

@@ -111,7 +111,7 @@ function box(node: GraphNode, [centreX, centreY]: readonly [number, number], dir
   const [width, height] = [widthOf(direction), heightOf(node)];
   const [cx, cy] = [Math.round(centreX), Math.round(centreY)];
   const [x, y] = [cx - width / 2, cy - height / 2];
-  const [title, sub] = [cut(node.label, 17), cut(node.sub, 19)];
+  const [title, sub] = [cut(node.label, 15), cut(node.sub, 18)];
   const state = node.folded ? `${node.members.length} tasks: ${countsInWords(node.members)}` : shapeWords[node.state];
   const say = `${title} ${sub}, ${state}${node.critical ? ', on the critical path' : ''}`;
   const card = node.gate

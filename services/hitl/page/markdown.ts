@@ -8,7 +8,7 @@ export function markdown(text: string): Html {
   const lines = text.replace(/\r\n?/g, '\n').split('\n');
   const blocks: Html[] = [];
   let index = 0;
-  const while_ = (fits: (line: string) => boolean): string[] => {
+  const take = (fits: (line: string) => boolean): string[] => {
     const taken: string[] = [];
     for (let line = lines[index]; line !== undefined && fits(line); line = lines[++index]) taken.push(line);
     return taken;
@@ -19,7 +19,7 @@ export function markdown(text: string): Html {
     if (line.trim() === '') index++;
     else if (fence !== undefined) {
       index++;
-      const code = while_((one) => one.trim() !== fence);
+      const code = take((one) => one.trim() !== fence);
       index++;
       blocks.push(
         markup`<div class="scroll" tabindex="0" role="region" aria-label="Text of a program"><pre>${foreign(code.join('\n'))}</pre></div>`,
@@ -31,17 +31,20 @@ export function markdown(text: string): Html {
       blocks.push(line.startsWith('# ') ? markup`<h3>${words}</h3>` : markup`<h4>${words}</h4>`);
     } else if (/^[-*] /.test(line))
       blocks.push(
-        markup`<ul>${while_((one) => /^[-*] /.test(one)).map((one) => markup`<li>${inline(one.slice(2))}</li>`)}</ul>`,
+        markup`<ul>${take((one) => /^[-*] /.test(one)).map((one) => markup`<li>${inline(one.slice(2))}</li>`)}</ul>`,
       );
-    else if (line.startsWith('|')) blocks.push(table(while_((one) => one.startsWith('|'))));
+    else if (line.startsWith('|')) blocks.push(table(take((one) => one.startsWith('|'))));
     else
       blocks.push(
-        markup`<p>${inline(while_((one) => one.trim() !== '' && !/^(#{1,6} |[-*] |\||`{3,}|~{3,})/.test(one)).join(' '))}</p>`,
+        markup`<p>${inline(take((one) => one.trim() !== '' && !/^(#{1,6} |[-*] |\||`{3,}|~{3,})/.test(one)).join(' '))}</p>`,
       );
   }
-  return markup`${blocks}`;
+  // A long document shows its beginning; the rest is one step away.
+  if (blocks.length <= blocksShown + 2) return markup`${blocks}`;
+  return markup`${blocks.slice(0, blocksShown)}<details class="more"><summary>Show the rest</summary><div class="in rest">${blocks.slice(blocksShown)}</div></details>`;
 }
 
+const blocksShown = 6;
 const cells = (row: string): readonly string[] =>
   row
     .slice(1)

@@ -16,6 +16,7 @@ import {
   type TaskTable,
 } from './plan-parts';
 import { shapeOf, stateWords } from './task-words';
+import { titlesOf } from './titles';
 import { valueView } from './values';
 import { dateOf, duration, list, moment, plural } from './words';
 
@@ -25,7 +26,8 @@ export interface PlanPage extends PlanNow {
   readonly maySteer: boolean;
   readonly order: TaskOrder;
   readonly open: ReadonlySet<string>;
-  /** The task at the side. */
+  /** Id of the task at the side. */
+  readonly chosen?: string | undefined;
   readonly detail?: GetTaskResponse | undefined;
   readonly note?: Html | undefined;
 }
@@ -50,12 +52,12 @@ export function planParts(page: PlanPage): Readonly<Record<string, Html>> {
 const table = (page: PlanPage): TaskTable => ({
   order: page.order,
   open: page.open,
-  chosen: page.detail?.task?.id,
+  chosen: page.chosen,
   href: address(page),
 });
 
 const address =
-  ({ plan, order, open, detail }: PlanPage): TaskTable['href'] =>
+  ({ plan, order, open, chosen }: PlanPage): TaskTable['href'] =>
   (change) => {
     const query = new URLSearchParams();
     if (order !== 'look') query.set('show', order);
@@ -65,7 +67,7 @@ const address =
       else opened.add(change.open);
     }
     if (opened.size > 0) query.set('open', [...opened].join(','));
-    const task = change.task ?? detail?.task?.id;
+    const task = change.task ?? chosen;
     if (task !== undefined) query.set('task', task);
     return `${planPath(plan.planId)}${query.size > 0 ? `?${query.toString()}` : ''}${change.task === undefined ? '' : '#task'}`;
   };
@@ -106,7 +108,11 @@ const attemptShapes: Readonly<Record<string, Shape>> = {
 function taskDetail(page: PlanPage, { task, arguments: given, output, attempts }: GetTaskResponse): Html {
   if (!task) return markup``;
   const { reader, now, tasks, plan } = page;
-  const title = (id: string): string => tasks.find((one) => one.id === id)?.title ?? id;
+  const titles = titlesOf(tasks);
+  const title = (id: string): string => {
+    const found = tasks.find((one) => one.id === id);
+    return found ? titles.full(found) : id;
+  };
   const needs = [...task.needs, ...task.after];
   const feeds = tasks.filter(
     (one) => one.parent === undefined && [...one.needs, ...one.after].includes(task.parent ?? task.id),
@@ -115,14 +121,14 @@ function taskDetail(page: PlanPage, { task, arguments: given, output, attempts }
     ['Capability', task.capability],
     ...(task.agent === undefined ? [] : ([['Agent', task.agent]] as const)),
     ...(needs.length === 0 ? [] : ([['Needs', foreign(list(needs.map(title)))]] as const)),
-    ...(feeds.length === 0 ? [] : ([['Gives to', foreign(list(feeds.map((one) => one.title)))]] as const)),
+    ...(feeds.length === 0 ? [] : ([['Gives to', foreign(list(feeds.map(titles.full)))]] as const)),
   ];
   const retryable =
     page.maySteer &&
     ['running', 'paused', 'failing'].includes(plan.state) &&
     ['failed', 'cancelled', 'succeeded'].includes(task.state);
   const repeats = dependents(page, task.parent ?? task.id).size;
-  return markup`<h2>${foreign(task.title)}</h2><p>${stateMark(shapeOf(task, reader), foreign(stateWords(task, reader, now)))}</p>${task.approvalId !== undefined && markup`<p class="in"><a href="${approvalPath(task.approvalId)}">The request to people</a></p>`}<dl class="kv in">${rows.map(([name, value]) => markup`<dt>${name}</dt><dd>${value}</dd>`)}</dl>
+  return markup`<h2>${foreign(titles.full(task))}</h2><p>${stateMark(shapeOf(task, reader), foreign(stateWords(task, reader, now)))}</p>${task.approvalId !== undefined && markup`<p class="in"><a href="${approvalPath(task.approvalId)}">The request to people</a></p>`}<dl class="kv in">${rows.map(([name, value]) => markup`<dt>${name}</dt><dd>${value}</dd>`)}</dl>
 ${task.failure && markup`<h3>Why it failed</h3><p class="in">${foreign(task.failure.message)} <span class="quiet">(${task.failure.type})</span></p>`}
 ${
   attempts.length > 0 &&

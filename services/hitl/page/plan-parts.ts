@@ -1,10 +1,11 @@
 import type { PlanSummary, TaskState } from '../../../proto/aats/project/v1/project_pb';
-import { fold, foldEnds, type GraphNode } from './graph-fold';
+import { fold, foldEnds, type GraphNode, withoutShortcuts } from './graph-fold';
 import { drawGraph, shapeWords } from './graph-svg';
 import { foreign, markup, type Html, type Part } from './html';
 import { bar, glyph, type Shape, stateMark } from './marks';
 import { approvalPath } from './inbox-page';
-import { graphTasks, groupLabel, planShape, type Reader, shapeOf, stateWords, tookMilliseconds } from './task-words';
+import { graphTasks, planShape, type Reader, shapeOf, stateWords, tookMilliseconds } from './task-words';
+import { titlesOf, type Titles } from './titles';
 import { dateOf, duration, list, moment, personName, plural, thousands, whoMay } from './words';
 
 /** A plan as it stands, for one reader at one moment: what the parts of its page are made of. */
@@ -25,7 +26,8 @@ export function graphPart(
 ): Html {
   const { open, layers = layersAcross, href } = options;
   const unfolded = open.has('so-far') || open.has('to-come');
-  const nodes = foldEnds(fold(graphTasks(state.tasks, state.reader, state.now), open), unfolded ? Infinity : layers);
+  const folded = withoutShortcuts(fold(graphTasks(state.tasks, state.reader, state.now), open));
+  const nodes = foldEnds(folded, unfolded ? Infinity : layers);
   const shapes = (Object.keys(shapeWords) as Shape[]).filter((shape) =>
     nodes.some(({ state: own, members }) => own === shape || members.some((member) => member.state === shape)),
   );
@@ -33,21 +35,24 @@ export function graphPart(
   return markup`<div class="canvas" tabindex="0" role="region" aria-label="The plan as a graph">${drawGraph(nodes, 'across', href)}${drawGraph(nodes, 'down', href)}</div><p class="legend">${shapes.map((shape) => markup`<span>${glyph(shape)}${shapeWords[shape]}</span>`)}${critical && markup`<span><svg class="k" aria-hidden="true"><path d="M0 5H26"/></svg>critical path</span>`}</p>`;
 }
 
+const parentsIn = (tasks: readonly TaskState[]): ReadonlySet<string> =>
+  new Set(tasks.flatMap(({ parent }) => parent ?? []));
+
 /** Where a plan stands, as a sentence. */
 export function standing({ plan, tasks, reader, now }: PlanNow): string {
   const [waiting] = plan.waitingFor;
+  const parents = parentsIn(tasks);
   if (plan.state === 'running' && waiting) {
     const yours = reader.asked.has(waiting.approvalId);
     return `Waiting for ${whoMay(waiting.by, yours, reader.name)}: ${waiting.title}`;
   }
   const busy = tasks.filter(
-    ({ state, id }) =>
-      ['running', 'retrying', 'compensating'].includes(state) && !tasks.some(({ parent }) => parent === id),
+    ({ state, id }) => ['running', 'retrying', 'compensating'].includes(state) && !parents.has(id),
   );
   switch (plan.state) {
     case 'running':
       return busy.length === 1 && busy[0]
-        ? `Running: ${busy[0].title}`
+        ? `Running: ${titlesOf(tasks).full(busy[0])}`
         : busy.length > 1
           ? `Running ${plural(busy.length, 'task')}`
           : 'Running';
@@ -80,7 +85,8 @@ export function headPart(state: PlanNow): Html {
 const endedStates = ['succeeded', 'failed', 'cancelled', 'skipped', 'compensated', 'compensationFailed'];
 
 export function figuresPart({ plan, tasks, now }: PlanNow): Html {
-  const own = tasks.filter(({ id }) => !tasks.some(({ parent }) => parent === id));
+  const parents = parentsIn(tasks);
+  const own = tasks.filter(({ id }) => !parents.has(id));
   const of = (...states: readonly string[]): number => own.filter(({ state }) => states.includes(state)).length;
   const [ended, failed] = [of(...endedStates), of('failed', 'compensationFailed')];
   const [running, waiting] = [of('running', 'dispatched', 'retrying', 'compensating'), of('waiting')];
@@ -167,10 +173,17 @@ export function tasksPart(state: PlanNow, table: TaskTable): Html {
           .map(([task]) => task)
       : shown;
   const rows = sorted.slice(0, rowsShown);
-  return markup`<div class="tbl flow" tabindex="0" role="region" aria-label="Tasks"><table><thead><tr><th scope="col">Task</th><th scope="col">State</th><th scope="col">Agent</th><th scope="col" class="num">Tries</th><th scope="col" class="num">Took</th></tr></thead><tbody>${rows.map((task) => row(state, task, itemsOf.get(task.id), table))}</tbody></table></div>${rows.length === 0 && markup`<p class="soft in">No task is in this state.</p>`}${sorted.length > rowsShown && markup`<p class="small quiet in">The first ${rowsShown} of ${thousands(sorted.length)}; choose a state to see others.</p>`}`;
+  const titles = titlesOf(tasks);
+  return markup`<div class="tbl flow" tabindex="0" role="region" aria-label="Tasks"><table><thead><tr><th scope="col">Task</th><th scope="col">State</th><th scope="col">Agent</th><th scope="col" class="num">Tries</th><th scope="col" class="num">Took</th></tr></thead><tbody>${rows.map((task) => row(state, task, itemsOf.get(task.id), table, titles))}</tbody></table></div>${rows.length === 0 && markup`<p class="soft in">No task is in this state.</p>`}${sorted.length > rowsShown && markup`<p class="small quiet in">The first ${rowsShown} of ${thousands(sorted.length)}; choose a state to see others.</p>`}`;
 }
 
-function row(state: PlanNow, task: TaskState, items: readonly TaskState[] | undefined, table: TaskTable): Html {
+function row(
+  state: PlanNow,
+  task: TaskState,
+  items: readonly TaskState[] | undefined,
+  table: TaskTable,
+  titles: Titles,
+): Html {
   const { reader, now } = state;
   const took = tookMilliseconds(task, now);
   const isOpen = table.open.has(task.id);
@@ -185,10 +198,9 @@ function row(state: PlanNow, task: TaskState, items: readonly TaskState[] | unde
           : (agents[0] ?? '')
         : (task.agent ?? '');
   const tries = items ? items.reduce((sum, { attempt }) => sum + attempt, 0) : task.attempt;
-  const title = items ? groupLabel(task.title, task.id) : task.title;
   const link = items ? table.href({ open: task.id }) : table.href({ task: task.id });
   const shape = items ? groupShape(items, reader) : shapeOf(task, reader);
-  return markup`<tr data-row${task.id === table.chosen && markup` class="sel"`}><td><a href="${link}">${foreign(title)}</a>${items && markup` <span class="tag">${items.length}${isOpen && ' shown'}</span>`}</td><td data-l="State">${stateMark(shape, words)}</td><td data-l="Agent">${agent}</td><td class="num" data-l="Tries">${tries > 0 && tries}</td><td class="num" data-l="Took">${took !== undefined && duration(took)}</td></tr>`;
+  return markup`<tr data-row${task.id === table.chosen && markup` class="sel"`}><td><a href="${link}">${foreign(titles.full(task))}</a>${items && markup` <span class="tag">${items.length}${isOpen && ' shown'}</span>`}</td><td data-l="State">${stateMark(shape, words)}</td><td data-l="Agent">${agent}</td><td class="num" data-l="Tries">${tries > 0 && tries}</td><td class="num" data-l="Took">${took !== undefined && duration(took)}</td></tr>`;
 }
 
 function groupShape(items: readonly TaskState[], reader: Reader): Shape {

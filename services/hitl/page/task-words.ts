@@ -2,6 +2,7 @@ import type { PlanSummary, TaskState } from '../../../proto/aats/project/v1/proj
 import type { TaskState as StateName } from '../../../workflows/contracts/plan';
 import type { GraphTask } from './graph-fold';
 import type { Shape } from './marks';
+import { titlesOf } from './titles';
 import { dateOf, duration } from './words';
 
 const shapes: Readonly<Record<StateName, Shape>> = {
@@ -109,39 +110,36 @@ export function criticalPath(tasks: readonly TaskState[], now: Date): ReadonlySe
 /** The tasks as the drawing sees them: a forEach is drawn by its items, once it has any. */
 export function graphTasks(tasks: readonly TaskState[], reader: Reader, now: Date): readonly GraphTask[] {
   const critical = criticalPath(tasks, now);
-  const itemsOf = new Map<string, string[]>();
-  for (const { id, parent } of tasks)
-    if (parent !== undefined) itemsOf.set(parent, [...(itemsOf.get(parent) ?? []), id]);
-  const titles = new Map(tasks.map(({ id, title }) => [id, title]));
-  const drawn = (need: string): readonly string[] => itemsOf.get(need) ?? [need];
+  const titles = titlesOf(tasks);
   const byId = new Map(tasks.map((task) => [task.id, task]));
+  const itemsOf = new Map<string, TaskState[]>();
+  for (const task of tasks)
+    if (task.parent !== undefined) itemsOf.set(task.parent, [...(itemsOf.get(task.parent) ?? []), task]);
+  // Of a forEach on the critical path, the slowest item is what the plan waited for.
+  const slowest = new Set(
+    [...itemsOf].flatMap(([parent, items]) => {
+      const [first] = [...items].sort((a, b) => (tookMilliseconds(b, now) ?? 0) - (tookMilliseconds(a, now) ?? 0));
+      return critical.has(parent) && first ? [first.id] : [];
+    }),
+  );
+  const drawn = (need: string): readonly string[] => itemsOf.get(need)?.map(({ id }) => id) ?? [need];
   return tasks
     .filter(({ id }) => !itemsOf.has(id))
     .map((task) => {
-      const own = task.parent === undefined ? task : (byId.get(task.parent) ?? task);
+      const parent = task.parent === undefined ? undefined : byId.get(task.parent);
+      const { needs, after } = parent ?? task;
       return {
         id: task.id,
-        label: task.title,
+        label: titles.short(task),
         sub: stateWords(task, reader, now),
         state: shapeOf(task, reader),
-        needs: [...new Set([...own.needs, ...own.after].flatMap(drawn))],
-        critical: task.parent === undefined && critical.has(task.id),
+        needs: [...new Set([...needs, ...after].flatMap(drawn))],
+        critical: critical.has(task.id) || slowest.has(task.id),
         gate: task.approvalId !== undefined,
-        ...(task.parent !== undefined && {
-          group: { id: task.parent, label: groupLabel(titles.get(task.parent) ?? task.parent, task.parent) },
-        }),
+        ...(parent && { group: { id: parent.id, label: titles.short(parent) } }),
       };
     });
 }
-
-/** The title of a forEach is a template; without its expressions it is what all items have in common. */
-export const groupLabel = (title: string, id: string): string => {
-  const words = title
-    .replace(/\$\{\{.*?\}\}/gs, '…')
-    .replace(/(\s*…\s*)+(from|to|of|with)?(\s*…\s*)*$/, '')
-    .trim();
-  return words === '' || words === '…' ? id : words;
-};
 
 const planShapes: Readonly<Record<string, Shape>> = {
   running: 'running',

@@ -42,6 +42,7 @@ export function valueView(value: Json, depth = 0): Html {
   if (value === null) return markup`<span class="quiet">nothing</span>`;
   if (typeof value === 'boolean') return markup`${value ? 'yes' : 'no'}`;
   if (typeof value === 'number') return markup`${value}`;
+  if (value === '') return markup`<span class="quiet">nothing</span>`;
   if (typeof value === 'string')
     return value.length > 400 || value.includes('\n')
       ? markup`<pre tabindex="0" role="region" aria-label="Text">${foreign(value)}</pre>`

@@ -32,7 +32,8 @@ export function remaining(milliseconds: number): string {
   if (minutes < 1) return 'less than a minute';
   if (minutes < 60) return `${minutes} min`;
   if (minutes < 48 * 60) return `${Math.floor(minutes / 60)} h ${two(minutes % 60)} min`;
-  return `${Math.floor(minutes / 1440)} d ${Math.floor((minutes % 1440) / 60)} h`;
+  const hours = Math.floor((minutes % 1440) / 60);
+  return `${Math.floor(minutes / 1440)} d${hours > 0 ? ` ${hours} h` : ''}`;
 }
 
 export const bytes = (count: number): string =>

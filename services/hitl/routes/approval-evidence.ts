@@ -9,7 +9,7 @@ import type { PlanState } from '../plan-hub';
 import type { Upstream } from '../upstream';
 
 // A request is made from the results of few tasks; more would make the page slow.
-const tasksAsked = 8;
+const tasksAsked = 60;
 const textBytes = 256 * 1024;
 
 /**
@@ -27,9 +27,11 @@ export async function evidenceFor(
   const task = plan?.tasks.find(({ id }) => id === taskId);
   if (!plan || !properties || !task) return new Map();
   const naming = namingProperty(properties);
+  // A forEach keeps its results with its items.
+  const asked = plan.tasks.filter(({ id, parent }) => task.needs.includes(parent ?? id)).slice(0, tasksAsked);
   const outputs = await Promise.all(
-    task.needs.slice(0, tasksAsked).map((need) =>
-      plans.getTask({ planId: plan.plan.planId, taskId: need }, { token }).then(
+    asked.map(({ id }) =>
+      plans.getTask({ planId: plan.plan.planId, taskId: id }, { token, timeoutMs: 5000 }).then(
         ({ output }) => (output ? (toJson(ValueSchema, output) as Json) : null),
         () => null,
       ),
@@ -37,7 +39,7 @@ export async function evidenceFor(
   );
   const evidence = new Map<string, JsonObject>();
   for (const output of outputs)
-    for (const found of Array.isArray(output) ? (output as readonly Json[]) : []) {
+    for (const found of Array.isArray(output) ? (output as readonly Json[]) : [output]) {
       if (!isObject(found) || typeof found[naming] !== 'string') continue;
       evidence.set(found[naming], { ...evidence.get(found[naming]), ...found });
     }

@@ -33,7 +33,7 @@ export function addEvents(router: Router, deps: PageDeps): void {
     signedIn(deps, async (ctx, session) => {
       authorize({ kind: 'person', person: session.person, tokenId: '' }, 'aats.project.v1.ProjectManager/WatchPlan');
       const approvalId = queryText(ctx, 'approval');
-      const { order, open } = planView(ctx);
+      const view = planView(ctx);
       let reader = await askReader(deps, session);
       let waited = '';
       const render = async (state: PlanState): Promise<Readonly<Record<string, Html>>> => {
@@ -44,8 +44,7 @@ export function addEvents(router: Router, deps: PageDeps): void {
           waited = waits;
         }
         const now = { ...state, reader, now: new Date() };
-        if (approvalId === '')
-          return planParts({ ...now, proof: session.proof, maySteer: maySteer(session), order, open });
+        if (approvalId === '') return planParts({ ...now, proof: session.proof, maySteer: maySteer(session), ...view });
         const answered = !state.plan.waitingFor.some((one) => one.approvalId === approvalId);
         return {
           'p-graph': approvalGraph(now),

@@ -19,12 +19,12 @@ export const planIdOf = (ctx: PageContext): string =>
   (ctx['params'] as Record<string, string | undefined>)['plan'] ?? '';
 
 /** What the address says about the page of a plan. */
-export function planView(ctx: PageContext): Pick<PlanPage, 'order' | 'open'> & { readonly task: string } {
+export function planView(ctx: PageContext): Pick<PlanPage, 'order' | 'open'> & { readonly chosen: string | undefined } {
   const order = (Object.keys(taskOrders) as TaskOrder[]).find((one) => one === queryText(ctx, 'show')) ?? 'look';
   return {
     order,
     open: new Set(queryText(ctx, 'open').split(',').filter(Boolean).slice(0, 50)),
-    task: queryText(ctx, 'task').slice(0, 200),
+    chosen: queryText(ctx, 'task').slice(0, 200) || undefined,
   };
 }
 
@@ -102,11 +102,11 @@ export function addPlans(router: Router, deps: PageDeps): void {
     '/plans/:plan',
     signedIn(deps, async (ctx, session) => {
       const planId = planIdOf(ctx);
-      const { order, open, task } = planView(ctx);
+      const { order, open, chosen } = planView(ctx);
       const [{ frame, reader }, state, detail] = await Promise.all([
         surroundings(deps, ctx, session),
         planOf(planId, session),
-        task === '' ? undefined : upstream.plans.getTask({ planId, taskId: task }, { token: session.token }),
+        chosen === undefined ? undefined : upstream.plans.getTask({ planId, taskId: chosen }, { token: session.token }),
       ]);
       const said = done[queryText(ctx, 'done')];
       const main = planMain({
@@ -117,6 +117,7 @@ export function addPlans(router: Router, deps: PageDeps): void {
         maySteer: maySteer(session),
         order,
         open,
+        chosen,
         detail,
         ...(said !== undefined && {
           note: note('good', said, markup`<p class="small">What you see below is the plan as it is now.</p>`),
