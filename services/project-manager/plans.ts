@@ -93,7 +93,7 @@ export function createPlans(client: Client): Plans {
           args: [start],
           workflowIdReusePolicy: 'REJECT_DUPLICATE',
           memo: { ...memo },
-          staticSummary: start.plan.title.slice(0, 200),
+          staticSummary: start.plan.title.slice(0, 130),
           typedSearchAttributes: [
             { key: keys.kind, value: 'plan' },
             { key: keys.planId, value: start.planId },
