@@ -23,7 +23,7 @@ export const operations: readonly RestOperation[] = [
   plan('get', '', 'ListPlans', 'Plans, newest first', {
     query: ['states', 'owner', 'name', 'waitingForPerson', 'pageSize', 'pageToken'],
   }),
-  plan('get', '/{planId}', 'GetPlan', 'A plan and its tasks'),
+  plan('get', '/{planId}', 'GetPlan', 'A plan and its tasks', { query: ['taskOffset', 'taskLimit'] }),
   plan('get', '/{planId}/tasks/{taskId}', 'GetTask', 'One task with arguments, output and attempts'),
   plan(
     'get',
