@@ -28,7 +28,9 @@ async function environment(ctx: StackContext): Promise<Record<string, string>> {
     ERL_EPMD_PORT: String(ctx.port('epmd')),
     ERL_EPMD_ADDRESS: '127.0.0.1',
     // Without it the distribution port listens on all interfaces.
-    RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS: '-kernel inet_dist_use_interface {127,0,0,1}',
+    RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS: '-noinput -kernel inet_dist_use_interface {127,0,0,1}',
+    // The script then becomes the server instead of watching over it: what is stopped or killed is the server itself.
+    RABBITMQ_ALLOW_INPUT: '1',
   };
 }
 
