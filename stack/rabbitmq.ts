@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { writeFile } from 'node:fs/promises';
+import { connect } from 'node:net';
 import { join } from 'node:path';
 import { request } from 'node:http';
 import { here } from './limits';
@@ -27,8 +28,8 @@ async function environment(ctx: StackContext): Promise<Record<string, string>> {
     RABBITMQ_DIST_PORT: String(ctx.port('rabbitmqDistribution')),
     ERL_EPMD_PORT: String(ctx.port('epmd')),
     ERL_EPMD_ADDRESS: '127.0.0.1',
-    // Without it the distribution port listens on all interfaces.
-    RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS: '-noinput -kernel inet_dist_use_interface {127,0,0,1}',
+    // Loopback only, and no name server of its own: one that nobody knows of would hold its port for ever.
+    RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS: '-noinput -start_epmd false -kernel inet_dist_use_interface {127,0,0,1}',
     // The script then becomes the server instead of watching over it: what is stopped or killed is the server itself.
     RABBITMQ_ALLOW_INPUT: '1',
   };
@@ -71,6 +72,15 @@ async function manage(
     call.end(payload);
   });
 }
+
+const answers = (port: number): Promise<void> =>
+  new Promise((resolve, reject) => {
+    const socket = connect(port, '127.0.0.1', () => {
+      socket.destroy();
+      resolve();
+    });
+    socket.once('error', reject);
+  });
 
 export const rabbitmq: Server = {
   name: 'rabbitmq',
@@ -135,6 +145,7 @@ export const rabbitmq: Server = {
     const env = await environment(ctx);
     const cwd = await ctx.serverDir('rabbitmq');
     await ctx.spawn('epmd', 'epmd', ['-address', '127.0.0.1', '-port', String(ctx.port('epmd'))], { cwd, env });
+    await ctx.until('epmd', 10, () => answers(ctx.port('epmd')));
     await ctx.spawn('rabbitmq', `${home}/sbin/rabbitmq-server`, [], { cwd, env });
   },
   ready: async (ctx) => void (await manage(ctx, 'GET', `/aliveness-test/${vhost}`)),
