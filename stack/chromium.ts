@@ -1,7 +1,10 @@
+import { access } from 'node:fs/promises';
 import type { StackContext } from './server';
 
-/** Debian's Chromium, for the browser test alone; gives its path. Idempotent. */
-export async function ensureChromium(ctx: StackContext): Promise<string> {
-  await ctx.debian(['chromium']);
-  return '/usr/bin/chromium';
+const program = '/usr/bin/chromium';
+
+/** Debian's Chromium, for the tests of the page; installed when it is missing. Gives the program's path. */
+export async function ensureChromium(ctx: Pick<StackContext, 'debian'>): Promise<string> {
+  await access(program).catch(() => ctx.debian(['chromium', 'fonts-dejavu-core']));
+  return program;
 }
