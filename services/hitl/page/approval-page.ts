@@ -119,7 +119,7 @@ function whatWillHappen({ request, plan, fields, evidence }: ApprovalPage): Html
   const first = task && plan ? titlesOf(plan.tasks).full(task) : request.taskTitle;
   const steps = request.at === 'before' ? [first, ...after] : after;
   const undone = task?.hasCompensation === true ? 'Yes, by the plan itself' : 'The plan has no way back for it';
-  return markup`<section><h2>What will happen</h2><p class="will">${will}</p>${request.message !== undefined && markup`<p class="in">${foreign(request.message.trim())}</p>`}
+  return markup`<section><h2>${approval.status === 'open' ? 'What will happen' : 'What was asked'}</h2><p class="will">${will}</p>${request.message !== undefined && markup`<p class="in">${foreign(request.message.trim())}</p>`}
 ${steps.length > 0 && markup`<ol class="steps">${steps.slice(0, 8).map((title) => markup`<li><span>${foreign(title)}</span></li>`)}${steps.length > 8 && markup`<li><span>and ${steps.length - 8} more</span></li>`}</ol>`}
 <dl class="facts"><div><dt>Can it be undone?</dt><dd>${undone}</dd></div><div><dt>Goes to</dt><dd>${request.capability}</dd></div><div><dt>Waiting for it</dt><dd>1 plan, ${plural(after.length + 1, 'task')}</dd></div>${evidence.size > 0 && size !== undefined && markup`<div><dt>Looked at</dt><dd>${evidence.size}, ${size} proposed</dd></div>`}</dl></section>`;
 }
@@ -222,10 +222,10 @@ function answerNote({ request, state, next, person, now }: ApprovalPage): Part {
   }
 }
 
-/** The fields of a request that may be edited, with what was proposed for each. */
-export const fieldsOf = ({ subject, editable }: GetApprovalResponse): readonly EditableField[] =>
+/** The fields of a request that may be edited, with what was proposed for each; once it is answered, what was accepted. */
+export const fieldsOf = ({ subject, editable, outcome }: GetApprovalResponse): readonly EditableField[] =>
   editable.flatMap(({ path, schema }) => {
-    const proposed = valueAt(subject ?? {}, path);
+    const proposed = valueAt(outcome?.subject ?? subject ?? {}, path);
     return proposed === undefined ? [] : [{ path, schema: schema ?? {}, proposed }];
   });
 

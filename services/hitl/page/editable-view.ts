@@ -66,7 +66,7 @@ function lineView(
   return markup`<li class="up${on ? '' : ' off'}" data-row data-up><div><span class="pick">${pick}</span>${readOnly ? markup`<b class="name">${foreign(name)}</b>` : markup`<label class="name" for="${id}">${foreign(name)}</label>`}
 <span class="ver">${others.map(([key, schema]) => property(key, schema, line, `e${index}.${number}.${key}`, name, found, readOnly, form))}</span>
 ${isRisk(found?.['risk']) ? riskMark(found['risk']) : markup`<span></span>`}<span class="res">${verdict(found)}</span>
-${found && markup`<details class="more"><summary>${line.proposed ? '' : 'Left out by the team. '}${typeof summary === 'string' ? foreign(summary) : 'What the team found'}</summary><div class="in">${valueView(facts(found, naming))}</div></details>`}</div></li>`;
+${found && markup`<details class="more"><summary>${line.proposed ? '' : readOnly ? 'Left out. ' : 'Left out by the team. '}${typeof summary === 'string' ? foreign(summary) : 'What the team found'}</summary><div class="in">${valueView(facts(found, naming))}</div></details>`}</div></li>`;
 }
 
 function property(

@@ -80,7 +80,7 @@ export function planMain(page: PlanPage): Html {
   return markup`<nav class="crumbs" aria-label="Where you are"><a href="/plans">Plans</a><span aria-hidden="true">/</span><span class="mono">${plan.planId}</span></nav>${page.note}<div class="head"><div><h1>${foreign(plan.title)}</h1>${part('p-head')}</div>${part('p-steer')}</div>
 ${part('p-figs')}
 <section><div class="head"><h2>The plan as a graph</h2>${open.size > 0 && markup`<a class="small" href="${planPath(plan.planId)}">Fold all again</a>`}</div>${part('p-graph')}${folded && markup`<p class="small quiet">Folded is what went well. Failed, repeated and running tasks stay out.</p>`}</section>
-${plan.result !== undefined && markup`<section><h2>Result</h2>${valueView(toJson(ValueSchema, plan.result))}</section>`}
+${plan.result !== undefined && plan.result.kind.case !== 'nullValue' && markup`<section><h2>Result</h2>${valueView(toJson(ValueSchema, plan.result))}</section>`}
 <div class="cols"><div><section><div class="head"><h2>Tasks</h2><form class="row" method="get" action="${planPath(plan.planId)}"><label class="vh" for="ts">Which tasks</label><select id="ts" name="show">${Object.entries(taskOrders).map(([value, label]) => markup`<option value="${value}"${value === page.order && markup` selected`}>${label}</option>`)}</select><button class="btn mini">Show</button></form></div>${part('p-tasks')}</section></div>
 <aside aria-label="One task"><section class="side" id="task">${page.detail ? taskDetail(page, page.detail) : markup`<h2>One task</h2><p class="soft in">Choose a task in the graph or in the table to see what it was given, what it found and each of its tries.</p>${commands(page)}`}</section></aside></div>`;
 }

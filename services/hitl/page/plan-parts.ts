@@ -107,7 +107,7 @@ export function figuresPart({ plan, tasks, now }: PlanNow): Html {
       ['r', running / total],
       ['y', waiting / total],
     ],
-  )}</dd></div><div><dt>Runs for</dt><dd>${duration(end.getTime() - begun.getTime())}</dd></div><div><dt>Agents worked</dt><dd>${duration(work)} <small>all together</small></dd></div><div><dt>People took</dt><dd>${people === 0 ? 'no time' : duration(people)} <small>${people === 0 ? 'so far' : 'not counted as work'}</small></dd></div><div><dt>Agents</dt><dd>${agents.size} <small>${list([...agents].slice(0, 3))}${agents.size > 3 && ` and ${agents.size - 3} more`}</small></dd></div></dl>`;
+  )}</dd></div><div><dt>Runs for</dt><dd>${duration(end.getTime() - begun.getTime())}</dd></div><div><dt>Agents worked</dt><dd>${duration(work)} <small>all together</small></dd></div>${people > 0 && markup`<div><dt>People took</dt><dd>${duration(people)} <small>not counted as work</small></dd></div>`}<div><dt>Agents</dt><dd>${agents.size} <small>${list([...agents].slice(0, 3))}${agents.size > 3 && ` and ${agents.size - 3} more`}</small></dd></div></dl>`;
 }
 
 /** Time in which a request was open, whatever else went on. */
