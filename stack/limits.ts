@@ -49,6 +49,13 @@ export const scaledDown: readonly ScaledDown[] = [
   },
   {
     server: 'mongo',
+    setting: 'replicaSet',
+    specification: 'yes',
+    here: 'no',
+    reason: 'FerretDB has none, so no majority to read from or write to; PostgreSQL commits each write',
+  },
+  {
+    server: 'mongo',
     setting: 'sharding',
     specification: 'yes',
     here: 'no',

@@ -117,6 +117,10 @@ export const redis: Server = {
   async provision(ctx) {
     const info = await cli(ctx, ['-h', '127.0.0.1', '-p', String(port(ctx, 0)), 'cluster', 'info']);
     if (!info.includes('cluster_slots_assigned:16384')) {
+      // An interrupted creation leaves nodes that know each other, which the next one refuses; a node with keys in it
+      // refuses to forget, so nothing is lost here.
+      for (const index of nodes)
+        await cli(ctx, ['-h', '127.0.0.1', '-p', String(port(ctx, index)), 'cluster', 'reset']);
       await cli(ctx, [
         '--cluster',
         'create',

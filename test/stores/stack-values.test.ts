@@ -40,14 +40,21 @@ describe('values of the specification', () => {
     const cluster = await connectRedis(await context());
     try {
       await cluster.connect();
-      const [node] = cluster.nodes('master');
+      const node = cluster.nodes('master')[0];
       const value = async (name: string): Promise<string> => ((await node?.config('GET', name)) as string[])[1] ?? '';
       expect({
         policy: await value('maxmemory-policy'),
         aof: await value('appendonly'),
         rdb: await value('save'),
         cluster: await value('cluster-enabled'),
-      }).toEqual({ policy: 'volatile-lru', aof: 'yes', rdb: '900 1', cluster: 'yes' });
+        memory: Number(await value('maxmemory')) / 1024 / 1024,
+      }).toEqual({
+        policy: 'volatile-lru',
+        aof: 'yes',
+        rdb: '900 1',
+        cluster: 'yes',
+        memory: Number.parseInt(here('redis', 'maxmemory'), 10),
+      });
       expect(cluster.nodes('slave')).toHaveLength(3);
     } finally {
       cluster.disconnect();
@@ -66,6 +73,23 @@ describe('values of the specification', () => {
     } finally {
       await admin.disconnect();
     }
+  });
+
+  it('are RabbitMQ’s vhost and the memory that limits.ts gives it', async () => {
+    const ctx = await context();
+    const { value: password } = await ctx.secret('rabbitmq-admin');
+    const ask = async <T>(path: string): Promise<T> => {
+      const answer = await fetch(`http://127.0.0.1:${ctx.port('rabbitmqManagement')}/api${path}`, {
+        headers: { authorization: `Basic ${Buffer.from(`admin:${password}`).toString('base64')}` },
+      });
+      return (await answer.json()) as T;
+    };
+    const vhosts = await ask<readonly { readonly name: string }[]>('/vhosts');
+    const nodes = await ask<readonly { readonly mem_limit: number }[]>('/nodes');
+    expect(vhosts.map(({ name }) => name)).toEqual(['aats']);
+    expect(nodes.map(({ mem_limit: bytes }) => `${bytes / 1_000_000}MB`)).toEqual([
+      here('rabbitmq', 'vm_memory_high_watermark'),
+    ]);
   });
 
   it('that are scaled down each have a reason', () => {
