@@ -7,7 +7,11 @@ const upgrades: EditableField = {
   path: '/upgrades',
   schema: {
     type: 'array',
-    items: { type: 'object', required: ['name', 'to'], properties: { name: { type: 'string' }, to: { type: 'string' } } },
+    items: {
+      type: 'object',
+      required: ['name', 'to'],
+      properties: { name: { type: 'string' }, to: { type: 'string' } },
+    },
   },
   proposed: [
     { name: 'ms', to: '2.1.3' },
@@ -39,7 +43,13 @@ describe('a list that a person may change', () => {
   it('takes lines off and on, and changed fields', () => {
     const form = { 'e0.line': ['1', '2'], 'e0.1.to': '2.9.0', 'e0.2.to': '5.6.2', 'e0.json': json };
     expect(readEdits([upgrades], [lines], form).edits).toEqual([
-      { path: '/upgrades', value: [{ name: 'yaml', to: '2.9.0' }, { name: 'chalk', to: '5.6.2' }] },
+      {
+        path: '/upgrades',
+        value: [
+          { name: 'yaml', to: '2.9.0' },
+          { name: 'chalk', to: '5.6.2' },
+        ],
+      },
     ]);
   });
 
@@ -58,7 +68,14 @@ describe('a list that a person may change', () => {
   });
 
   it('says line by line what changed since it was seen', () => {
-    expect(differences([upgrades], { '/upgrades': [{ name: 'ms', to: '2.1.2' }, { name: 'chalk', to: '5' }] })).toEqual([
+    expect(
+      differences([upgrades], {
+        '/upgrades': [
+          { name: 'ms', to: '2.1.2' },
+          { name: 'chalk', to: '5' },
+        ],
+      }),
+    ).toEqual([
       ['ms', '2.1.2', '2.1.3'],
       ['chalk', '5', 'not in the list'],
       ['yaml', 'not in the list', '2.9.1'],
@@ -74,7 +91,9 @@ describe('text on the page', () => {
   });
 
   it('makes characters visible that hide or turn text', () => {
-    expect(foreign('safe\u202e\u200b').text).toBe('safe<span class="invis">U+202E</span><span class="invis">U+200B</span>');
+    expect(foreign('safe\u202e\u200b').text).toBe(
+      'safe<span class="invis">U+202E</span><span class="invis">U+200B</span>',
+    );
   });
 
   it('shows Markdown of agents without anything that loads or leads away', () => {

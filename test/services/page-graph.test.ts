@@ -30,12 +30,24 @@ describe('the drawing of a plan', () => {
 
   it('keeps at most four of a group out, the most urgent first', () => {
     const nodes = fold(items(['failed', 'failed', 'failed', 'running', 'failed', 'you', 'done']), none);
-    expect(nodes.filter(({ folded }) => !folded).map(({ state }) => state)).toEqual(['you', 'failed', 'failed', 'failed']);
+    expect(nodes.filter(({ folded }) => !folded).map(({ state }) => state)).toEqual([
+      'you',
+      'failed',
+      'failed',
+      'failed',
+    ]);
     expect(nodes.find(({ folded }) => folded)).toMatchObject({ state: 'failed', sub: '1 done, 1 failed' });
   });
 
   it('makes one edge of the edges of folded members', () => {
-    const nodes = fold([task('a', 'done'), ...items(['done', 'done', 'done', 'done'], ['a']), task('z', 'idle', ['test.0', 'test.1', 'test.2', 'test.3'])], none);
+    const nodes = fold(
+      [
+        task('a', 'done'),
+        ...items(['done', 'done', 'done', 'done'], ['a']),
+        task('z', 'idle', ['test.0', 'test.1', 'test.2', 'test.3']),
+      ],
+      none,
+    );
     expect(nodes.find(({ id }) => id === 'z')?.needs).toEqual(['fold:test']);
     expect(nodes.find(({ id }) => id === 'fold:test')?.needs).toEqual(['a']);
   });
@@ -57,14 +69,36 @@ describe('the drawing of a plan', () => {
 
   it('draws the same picture for the same plan, and only the state differs when a state changes', () => {
     const draw = (state: Shape): string =>
-      drawGraph(fold([task('a', 'done'), task('b', state, ['a']), task('c', 'idle', ['b'])], none), 'across', ({ id }) => `#${id}`).text;
+      drawGraph(
+        fold([task('a', 'done'), task('b', state, ['a']), task('c', 'idle', ['b'])], none),
+        'across',
+        ({ id }) => `#${id}`,
+      ).text;
     expect(draw('running')).toBe(draw('running'));
-    expect(draw('done').match(/<path class="tip" d="[^"]+"/g)).toEqual(draw('running').match(/<path class="tip" d="[^"]+"/g));
+    expect(draw('done').match(/<path class="tip" d="[^"]+"/g)).toEqual(
+      draw('running').match(/<path class="tip" d="[^"]+"/g),
+    );
   });
 
   it('draws a plan of 1,000 tasks in few boxes', () => {
-    const many = Array.from({ length: 1000 }, (_, index) => task(`m.${index}`, index < 990 ? 'done' : 'running', ['first'], 'm'));
-    const nodes = foldEnds(fold([task('first', 'done'), ...many, task('last', 'idle', many.map(({ id }) => id))], none), 7);
+    const many = Array.from({ length: 1000 }, (_, index) =>
+      task(`m.${index}`, index < 990 ? 'done' : 'running', ['first'], 'm'),
+    );
+    const nodes = foldEnds(
+      fold(
+        [
+          task('first', 'done'),
+          ...many,
+          task(
+            'last',
+            'idle',
+            many.map(({ id }) => id),
+          ),
+        ],
+        none,
+      ),
+      7,
+    );
     expect(nodes.length).toBeLessThanOrEqual(7);
     expect(drawGraph(nodes, 'down', ({ id }) => id).text.length).toBeLessThan(16_000);
   });
