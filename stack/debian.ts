@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs';
-import { mkdir, rm, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { withLock } from './cache';
 import { runCommand } from './commands';
@@ -27,8 +27,10 @@ export async function installPackages(cacheDir: string, packages: readonly strin
     const missing = await missingPackages(packages);
     if (missing.length === 0) return;
     const policy = '/usr/sbin/policy-rc.d';
-    const ours = !existsSync(policy);
-    if (ours) await writeFile(policy, '#!/bin/sh\nexit 101\n', { mode: 0o755 });
+    const noServices = '#!/bin/sh\n# Written by AATS for the time of one installation.\nexit 101\n';
+    // The machine's own policy stays; one that a killed installation of ours left is removed after this one.
+    const ours = !existsSync(policy) || (await readFile(policy, 'utf8')) === noServices;
+    if (ours) await writeFile(policy, noServices, { mode: 0o755 });
     try {
       const clusters = '/etc/postgresql-common/createcluster.conf';
       if (!existsSync(clusters)) {

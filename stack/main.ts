@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs';
-import { rm } from 'node:fs/promises';
+import { rm, rmdir } from 'node:fs/promises';
 import { createReadStream } from 'node:fs';
 import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
@@ -9,7 +9,7 @@ import { doctor } from './doctor';
 import { memoryOf, runningPid } from './processes';
 import type { Server, StackContext } from './server';
 import { allServers, ownServers } from './servers';
-import { bringUp, takeDown, type Phase } from './up';
+import { bringUp, isRunning, takeDown, type Phase } from './up';
 
 interface Options {
   readonly portOffset: number;
@@ -39,6 +39,12 @@ const say = (text: string): void => void process.stdout.write(`${text}\n`);
 const seconds = (milliseconds: number): string => `${(milliseconds / 1000).toFixed(1)} s`;
 const words: Record<Phase, string> = { install: 'fetched', start: 'answers', provision: 'set up' };
 
+const stackFolders = (ctx: StackContext): readonly string[] => [
+  ...['agents', 'logs', 'run', 'secrets', 'tls'],
+  // Some servers have one folder, others one for each process.
+  ...allServers.flatMap((server) => [server.name, ...server.processes({ ...ctx, brokers: 3 })]),
+];
+
 async function withContext(
   command: Command,
   work: (ctx: StackContext, options: Options) => Promise<void>,
@@ -62,6 +68,8 @@ program
         say('  stopping; what was fetched is kept');
         interrupted.abort(new Error('interrupted'));
       });
+      const own = ownServers(process.env);
+      const ranAlready = own.every((server) => isRunning(ctx, server));
       const begun = Date.now();
       const progress = {
         begun: () => undefined,
@@ -76,7 +84,9 @@ program
         throw error;
       }
       say(
-        `  ${ownServers(process.env).length} servers answer after ${seconds(Date.now() - begun)}; data in ${ctx.dataDir}`,
+        ranAlready
+          ? `  ${own.length} servers ran already and answer; data in ${ctx.dataDir}`
+          : `  ${own.length} servers answer after ${seconds(Date.now() - begun)}; data in ${ctx.dataDir}`,
       );
     }),
   );
@@ -154,8 +164,10 @@ program
   .action((_: object, command: Command) =>
     withContext(command, async (ctx) => {
       await takeDown(ctx);
-      await rm(ctx.dataDir, { recursive: true, force: true });
-      say(`  ✓ ${ctx.dataDir} is deleted; what was fetched is kept in ${ctx.cacheDir}`);
+      // Only what a stack makes: a mistyped --data-dir must not cost anything else that is in that folder.
+      for (const name of stackFolders(ctx)) await rm(join(ctx.dataDir, name), { recursive: true, force: true });
+      await rmdir(ctx.dataDir).catch(() => undefined); // something else is in it, and stays
+      say(`  ✓ the data in ${ctx.dataDir} is deleted; what was fetched is kept in ${ctx.cacheDir}`);
     }),
   );
 program

@@ -1,3 +1,5 @@
+import { join } from 'node:path';
+import { withLock } from './cache';
 import { writeStackFile } from './identity-environment';
 import { holderSentence, portHolders } from './port-holders';
 import { runningPid } from './processes';
@@ -10,9 +12,19 @@ export interface Progress {
   begun(server: Server, phase: Phase): void;
   done(server: Server, phase: Phase, milliseconds: number): void;
 }
+// Two commands on one data folder take turns: the second finds what the first left, running or stopped.
+const oneAtATime = <T>(ctx: StackContext, work: () => Promise<T>): Promise<T> =>
+  withLock(join(ctx.dataDir, 'run', 'servers.lock'), work);
+export interface UpOptions {
+  readonly progress?: Progress;
+  readonly signal?: AbortSignal;
+  /** Names of the servers wanted; absent: all. */
+  readonly only?: readonly string[];
+}
 const silent: Progress = { begun: () => undefined, done: () => undefined };
 
-const isRunning = (ctx: StackContext, server: Server): boolean =>
+/** Whether each process of the server is still the one that this stack started. */
+export const isRunning = (ctx: StackContext, server: Server): boolean =>
   server.processes(ctx).every((name) => runningPid(ctx.dataDir, name) !== undefined);
 
 /**
@@ -20,10 +32,10 @@ const isRunning = (ctx: StackContext, server: Server): boolean =>
  * already runs is left as it is, what half runs is started anew, so a crashed earlier run never blocks this one.
  * Rejects before anything starts when a port is taken, naming the holders.
  */
-export async function bringUp(
-  ctx: StackContext,
-  options: { readonly progress?: Progress; readonly signal?: AbortSignal; readonly only?: readonly string[] } = {},
-): Promise<StackFile> {
+export const bringUp = (ctx: StackContext, options: UpOptions = {}): Promise<StackFile> =>
+  oneAtATime(ctx, () => startAll(ctx, options));
+
+async function startAll(ctx: StackContext, options: UpOptions): Promise<StackFile> {
   const { progress = silent, signal } = options;
   const servers = ownServers(process.env).filter(
     ({ name }) => options.only === undefined || options.only.includes(name),
@@ -74,7 +86,11 @@ export async function bringUp(
 }
 
 /** Stops every server, those that others need last. Idempotent. */
-export async function takeDown(ctx: StackContext, stopped: (server: Server) => void = () => undefined): Promise<void> {
+export const takeDown = (ctx: StackContext, stopped: (server: Server) => void = () => undefined): Promise<void> =>
+  oneAtATime(ctx, () => stopAll(ctx, stopped));
+
+async function stopAll(asked: StackContext, stopped: (server: Server) => void): Promise<void> {
+  const ctx: StackContext = { ...asked, brokers: 3 }; // all that may run, whatever number this command was told
   const servers = ownServers(process.env);
   const down = new Map<string, Promise<void>>();
   const stop = (server: Server): Promise<void> => {
