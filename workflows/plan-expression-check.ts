@@ -188,9 +188,9 @@ function resolve(
     problems.error(found.problem, pointer, found.message);
     return undefined;
   }
-  const known = scope.variables[variable];
+  const known = Object.hasOwn(scope.variables, variable) ? scope.variables[variable] : undefined;
   if (known) return known;
-  const absent = scope.absent?.[variable];
+  const absent = scope.absent && Object.hasOwn(scope.absent, variable) ? scope.absent[variable] : undefined;
   if (absent !== undefined) problems.error('UNKNOWN_VARIABLE', pointer, `There is no "${variable}" here; ${absent}.`);
   else if (/^[A-Z][A-Z0-9_]*$/.test(variable))
     problems.error(
@@ -230,7 +230,7 @@ function refused(ast: ASTNode, pointer: string, problems: ProblemList): boolean 
     const reason =
       name === undefined
         ? undefined
-        : (unavailable[name] ??
+        : ((Object.hasOwn(unavailable, name) ? unavailable[name] : undefined) ??
           (/^get[A-Z]/.test(name) ? 'because the time zone of a place is not known here' : undefined));
     if (reason !== undefined) {
       found = true;

@@ -38,6 +38,8 @@ export interface Field {
   readonly kind: FieldKind;
   readonly required?: boolean;
   readonly stage?: Stage;
+  /** Words of a choice that a later stage brings. */
+  readonly laterWords?: Readonly<Record<string, Stage>>;
 }
 export type ShapeName =
   | 'plan'
@@ -160,7 +162,7 @@ export const shapes: Readonly<Record<ShapeName, Readonly<Record<string, Field>>>
     deadline: { kind: duration() },
     retry: { kind: object('retry') },
     approval: { kind: object('approval') },
-    onFailure: { kind: choice('fail', 'continue', 'ask') },
+    onFailure: { kind: choice('fail', 'continue', 'ask'), laterWords: { ask: 2 } },
     compensation: { kind: object('compensation') },
     secrets: { kind: of('secrets') },
     planner: { kind: object('planner'), stage: 2 },

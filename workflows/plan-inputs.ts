@@ -13,7 +13,7 @@ export function checkInputs(
     void problems.push({ severity: 'error', code, pointer: `/inputs${pointer}`, line: 0, message });
   const inputs: Record<string, Json> = {};
   for (const [name, schema] of Object.entries(schemas)) {
-    const value = given[name] ?? schema['default'];
+    const value = Object.hasOwn(given, name) ? given[name] : schema['default'];
     if (value === undefined) error('MISSING_FIELD', '', `The plan needs the input "${name}".`);
     else {
       inputs[name] = value;
@@ -22,7 +22,7 @@ export function checkInputs(
     }
   }
   for (const name of Object.keys(given)) {
-    if (name in schemas) continue;
+    if (Object.hasOwn(schemas, name)) continue;
     const suggestion = didYouMean(name, Object.keys(schemas));
     error(
       'UNKNOWN_FIELD',

@@ -1,6 +1,8 @@
 import type { Json, JsonObject } from './contracts/json';
 import { validateValue } from './json-schema';
 import { escapePointer, type ProblemList } from './plan-problems';
+import { canRunForEver } from './plan-pattern';
+import { refersToItself, wantedOf } from './plan-schema-keywords';
 import { isArray, isObject } from './plan-values';
 
 const keywords = new Set(
@@ -24,7 +26,9 @@ export function checkSchema(
   options: { readonly isInput?: boolean } = {},
 ): void {
   const before = problems.all().length;
-  visit(schema, at, at, problems);
+  const schemaAt = new Map<string, Json>();
+  visit(schema, at, at, problems, schemaAt);
+  checkReferences(schemaAt, at, problems);
   if (!isObject(schema) || !('default' in schema) || problems.all().length > before) return;
   const [problem] = validateValue(schema, schema['default'] ?? null);
   if (!problem) return;
@@ -45,7 +49,8 @@ export function checkSchema(
     );
 }
 
-function visit(schema: Json, at: string, root: string, problems: ProblemList): void {
+function visit(schema: Json, at: string, root: string, problems: ProblemList, schemaAt: Map<string, Json>): void {
+  schemaAt.set(`#${at.slice(root.length)}`, schema);
   if (typeof schema === 'boolean' && at !== root) return;
   if (!isObject(schema)) {
     problems.error('WRONG_TYPE', at, 'A schema is a map, such as { type: string }.');
@@ -65,6 +70,8 @@ function visit(schema: Json, at: string, root: string, problems: ProblemList): v
         root,
         `"$ref": ${JSON.stringify(value)} points outside; only local references (#/…) are allowed.`,
       );
+    else if (wantedOf(key, value) !== undefined)
+      problems.error('BAD_SCHEMA', inside, `${key} of a schema must be ${wantedOf(key, value) ?? ''}.`);
     else if (key === 'pattern') checkPattern(value, inside, problems);
     else if (key === 'format' && (typeof value !== 'string' || !formats.has(value)))
       problems.error(
@@ -74,12 +81,30 @@ function visit(schema: Json, at: string, root: string, problems: ProblemList): v
       );
     else if (key === 'type') checkType(value, inside, problems);
     else if (maps.has(key) && isObject(value))
-      for (const [name, one] of Object.entries(value)) visit(one, `${inside}/${escapePointer(name)}`, root, problems);
+      for (const [name, one] of Object.entries(value))
+        visit(one, `${inside}/${escapePointer(name)}`, root, problems, schemaAt);
     else if (lists.has(key) && isArray(value))
       value.forEach((one, index) => {
-        visit(one, `${inside}/${index}`, root, problems);
+        visit(one, `${inside}/${index}`, root, problems, schemaAt);
       });
-    else if (schemas.has(key)) visit(value, inside, root, problems);
+    else if (schemas.has(key)) visit(value, inside, root, problems, schemaAt);
+  }
+}
+
+/** The validator throws for a reference to nothing, and never ends for a schema that is itself. */
+function checkReferences(schemaAt: ReadonlyMap<string, Json>, root: string, problems: ProblemList): void {
+  for (const [at, schema] of schemaAt) {
+    const reference = isObject(schema) ? schema['$ref'] : undefined;
+    if (typeof reference !== 'string' || !reference.startsWith('#')) continue;
+    const place = `${root}${at.slice(1)}/$ref`;
+    if (!schemaAt.has(reference))
+      problems.error('BAD_SCHEMA', place, `There is no schema at ${reference}; write it below $defs.`);
+    else if (refersToItself(at, schemaAt))
+      problems.error(
+        'BAD_SCHEMA',
+        place,
+        `${reference} leads back to this schema itself; refer to it from properties or items.`,
+      );
   }
 }
 
@@ -90,12 +115,9 @@ function checkType(value: Json, at: string, problems: ProblemList): void {
       problems.error('BAD_SCHEMA', at, `${JSON.stringify(one)} is not a type; the types are ${[...types].join(', ')}.`);
 }
 
-// A repetition of something that repeats, look-around, or a back reference can take exponential time.
-const slow = /\((?:[^()\\]|\\.)*[+*}](?:[^()\\]|\\.)*\)(?:[+*]|\{\d*,)|\(\?[=!<]|\\[1-9]|\\k</;
-
 function checkPattern(value: Json, at: string, problems: ProblemList): void {
   if (typeof value !== 'string') problems.error('BAD_SCHEMA', at, 'A pattern is a text.');
-  else if (slow.test(value))
+  else if (canRunForEver(value))
     problems.error(
       'BAD_SCHEMA',
       at,

@@ -23,15 +23,17 @@ export function checkShape(value: JsonObject, problems: ProblemList, served: Sta
 function checkObject(shape: ShapeName, value: JsonObject, pointer: string, problems: ProblemList, served: Stage): void {
   const fields = shapes[shape];
   for (const [name, field] of Object.entries(fields)) {
-    if (field.required === true && !(name in value)) missing(shape, name, value, pointer, problems);
+    if (field.required === true && !Object.hasOwn(value, name)) missing(shape, name, value, pointer, problems);
   }
   for (const [name, one] of Object.entries(value)) {
     const at = `${pointer}/${escapePointer(name)}`;
-    const field = fields[name];
+    const field = Object.hasOwn(fields, name) ? fields[name] : undefined;
     if (!field) unknownField(shape, name, at, problems);
     else {
       if (order[field.stage ?? 1] > order[served])
         problems.error('NOT_SERVED', at, `This server does not serve "${name}" yet; leave it out.`);
+      if (field.laterWords && typeof one === 'string' && order[field.laterWords[one] ?? 1] > order[served])
+        problems.error('NOT_SERVED', at, `This server does not serve "${name}: ${one}" yet; choose another.`);
       checkField(name, field, one, at, problems, served);
     }
   }
@@ -50,10 +52,10 @@ function unknownField(shape: ShapeName, name: string, at: string, problems: Prob
   const start = `There is no field "${name}" in ${what}`;
   if (shape === 'plan' && triggerWords.has(name))
     problems.error('UNKNOWN_FIELD', at, `${start}; what starts a plan is kept beside it: aats trigger create.`);
-  else if (shape === 'plan' && name in shapes.task)
+  else if (shape === 'plan' && Object.hasOwn(shapes.task, name))
     problems.error('UNKNOWN_FIELD', at, `${start}; "${name}" belongs to a task: indent it under one.`);
   else {
-    const foreign = foreignWords[name];
+    const foreign = Object.hasOwn(foreignWords, name) ? foreignWords[name] : undefined;
     const suggestion =
       foreign !== undefined && known.includes(foreign) ? `did you mean "${foreign}"?` : didYouMean(name, known);
     problems.error(

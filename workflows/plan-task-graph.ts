@@ -47,37 +47,28 @@ export function createTaskGraph(list: readonly Json[], pointer: string, problems
   findCycles(nodes, places, pointer, problems);
 
   // Reached through needs alone: it has succeeded; through any after: it may have ended in any way.
-  const reach = new Map<string, { readonly sure: ReadonlySet<string>; readonly all: ReadonlySet<string> }>();
-  const reachOf = (
-    id: string,
-    path: ReadonlySet<string> = new Set(),
-  ): { readonly sure: ReadonlySet<string>; readonly all: ReadonlySet<string> } => {
-    const known = reach.get(id);
-    if (known) return known;
-    const node = nodes.get(id);
-    if (!node || path.has(id)) return { sure: new Set(), all: new Set() };
-    const inner = new Set([...path, id]);
-    const [sure, all] = [new Set<string>(), new Set<string>()];
-    for (const need of node.needs) {
-      const of = reachOf(need, inner);
-      for (const one of [need, ...of.sure]) sure.add(one);
-      for (const one of [need, ...of.all]) all.add(one);
+  const leads = (from: string, other: string, edges: (node: Node) => readonly string[]): boolean => {
+    const seen = new Set([from]);
+    for (const id of seen) {
+      const node = nodes.get(id);
+      if (!node) continue;
+      for (const before of edges(node)) {
+        if (before === other) return true;
+        seen.add(before);
+      }
     }
-    for (const before of node.after) for (const one of [before, ...reachOf(before, inner).all]) all.add(one);
-    const result = { sure, all };
-    reach.set(id, result);
-    return result;
+    return false;
   };
+  const suggest = suggester(nodes);
 
   const graph: TaskGraph = {
     typeFor(from, other) {
       const node = nodes.get(other);
       if (!node) {
-        const suggestion = didYouMean(other.replace(/-/g, ''), nodes.keys());
-        const known = [...nodes.keys()];
+        const suggestion = suggest(other);
         return {
           problem: 'UNKNOWN_TASK',
-          message: `There is no task "${other}"; ${suggestion === '' ? `the tasks are ${known.slice(0, 12).join(', ')}${known.length > 12 ? ' …' : ''}.` : suggestion}`,
+          message: `There is no task "${other}"; ${suggestion === '' ? `the tasks are ${firstNames(nodes)}.` : suggestion}`,
         };
       }
       if (from === undefined) return taskType(node.task, false);
@@ -86,13 +77,13 @@ export function createTaskGraph(list: readonly Json[], pointer: string, problems
           problem: 'MISSING_NEED',
           message: `The task "${other}" refers to itself; its own result is known only as output, in repeat.until, compensation and an approval with at: after.`,
         };
-      const { sure, all } = reachOf(from);
-      if (!all.has(other))
+      const isSure = leads(from, other, ({ needs }) => needs);
+      if (!isSure && !leads(from, other, ({ needs, after }) => [...needs, ...after]))
         return {
           problem: 'MISSING_NEED',
           message: `tasks.${other} is used, but "${from}" does not wait for it; add "${other}" to needs.`,
         };
-      return taskType(node.task, sure.has(other));
+      return taskType(node.task, isSure);
     },
     elementType(text, base, from) {
       const source = soleExpression(text);
@@ -115,12 +106,28 @@ export function createTaskGraph(list: readonly Json[], pointer: string, problems
   return graph;
 }
 
+function firstNames(nodes: ReadonlyMap<string, Node>): string {
+  const first: string[] = [];
+  for (const name of nodes.keys()) if (first.push(name) === 12) break;
+  return `${first.join(', ')}${nodes.size > 12 ? ' …' : ''}`;
+}
+
+/** Comparing thousands of wrong names with thousands of tasks would take minutes: the first hundred get a suggestion. */
+function suggester(nodes: ReadonlyMap<string, Node>): (name: string) => string {
+  let left = 100;
+  return (name) => {
+    left -= 1;
+    return left < 0 ? '' : didYouMean(name.replace(/-/g, ''), nodes.keys());
+  };
+}
+
 function checkEdges(
   list: readonly Json[],
   pointer: string,
   nodes: ReadonlyMap<string, Node>,
   problems: ProblemList,
 ): void {
+  const suggest = suggester(nodes);
   list.forEach((task, index) => {
     if (!isObject(task)) return;
     const needs = strings(task['needs']);
@@ -128,11 +135,11 @@ function checkEdges(
       strings(task[field]).forEach((other, at) => {
         const place = `${pointer}/${index}/${field}/${at}`;
         if (!nodes.has(other)) {
-          const suggestion = didYouMean(other.replace(/-/g, ''), nodes.keys());
+          const suggestion = suggest(other);
           problems.error(
             'UNKNOWN_TASK',
             place,
-            `There is no task "${other}"; ${suggestion === '' ? `the tasks are ${[...nodes.keys()].slice(0, 12).join(', ')}.` : suggestion}`,
+            `There is no task "${other}"; ${suggestion === '' ? `the tasks are ${firstNames(nodes)}.` : suggestion}`,
           );
         } else if (field === 'after' && needs.includes(other))
           problems.error(

@@ -222,7 +222,7 @@ export function checkPlanUses(
         `${at}/plan`,
         `No plan ${name} is published here; the start will be refused until it is.`,
       );
-    else if (!(name in plans)) {
+    else if (!Object.hasOwn(plans, name)) {
       const suggestion = didYouMean(name, Object.keys(plans));
       problems.error(
         'UNKNOWN_PLAN',
@@ -260,17 +260,22 @@ export function checkPlanUses(
   }
 }
 
-function circle(
-  start: string,
-  next: (name: string) => readonly string[],
-  path: readonly string[] = [start],
-): readonly string[] | undefined {
-  for (const one of next(path.at(-1) ?? '')) {
-    if (one === start) return [...path, start];
-    if (path.includes(one)) continue;
-    const found = circle(start, next, [...path, one]);
-    if (found) return found;
-  }
+/** A way from a plan back to itself; each plan is looked at once, however many ways lead to it. */
+function circle(start: string, next: (name: string) => readonly string[]): readonly string[] | undefined {
+  const cameFrom = new Map<string, string>();
+  const queue = [start];
+  for (const name of queue)
+    for (const one of next(name)) {
+      if (one === start) {
+        const path = [start];
+        for (let at: string | undefined = name; at !== undefined && at !== start; at = cameFrom.get(at))
+          path.unshift(at);
+        return [start, ...path];
+      }
+      if (cameFrom.has(one)) continue;
+      cameFrom.set(one, name);
+      queue.push(one);
+    }
   return undefined;
 }
 
@@ -288,7 +293,7 @@ function checkPlanInputs(
     if (!(input in given) && !(isObject(schema) && 'default' in schema))
       problems.error('MISSING_FIELD', `${at}/with`, `The plan "${name}" needs the input "${input}".`);
   for (const key of Object.keys(given)) {
-    if (key in inputs) continue;
+    if (Object.hasOwn(inputs, key)) continue;
     const suggestion = didYouMean(key, Object.keys(inputs));
     problems.error(
       'UNKNOWN_FIELD',
@@ -297,7 +302,7 @@ function checkPlanInputs(
     );
   }
   for (const [key, value] of Object.entries(given)) {
-    const schema = inputs[key];
+    const schema = Object.hasOwn(inputs, key) ? inputs[key] : undefined;
     if (schema !== undefined) checkInputType(key, schema, value, `${at}/with/${escapePointer(key)}`, scope, problems);
   }
 }

@@ -27,6 +27,16 @@ const maxAliases = 100;
 
 /** Reads YAML 1.2 (core schema, one document, no tags, no merge keys) or JSON, which is a part of it. */
 export function readPlanSource(text: string): ParsedSource {
+  const tooDeep = lineTooDeep(text);
+  if (tooDeep !== undefined) {
+    const message = `More than ${maxOpen} brackets are open at once; a plan is never that deep.`;
+    return {
+      value: undefined,
+      problems: [{ severity: 'error', code: 'TOO_LARGE', pointer: '', line: tooDeep, message }],
+      lineOf: () => 1,
+      sourceOf: () => undefined,
+    };
+  }
   const lines = new LineCounter();
   const documents = parseAllDocuments(text, {
     lineCounter: lines,
@@ -86,6 +96,20 @@ export function readPlanSource(text: string): ParsedSource {
       return node && isScalar(node) ? node.source : undefined;
     },
   };
+}
+
+const maxOpen = 500;
+/** The parser calls itself for each bracket and would exhaust the stack; brackets in texts may count, closed ones do not. */
+function lineTooDeep(text: string): number | undefined {
+  let open = 0;
+  let line = 1;
+  for (const character of text) {
+    if (character === '\n') line += 1;
+    else if (character === '[' || character === '{') open += 1;
+    else if ((character === ']' || character === '}') && open > 0) open -= 1;
+    if (open > maxOpen) return line;
+  }
+  return undefined;
 }
 
 /** Bigints are how whole numbers come; those that fit become numbers, others stand as they can. */
