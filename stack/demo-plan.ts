@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { CommandFailed, exitCodes } from '../cli/exit-codes';
 import { createArtifactClient } from '../agents/artifact-client';
 import { packProject } from '../examples/dependency-review/pack';
 import { Artifacts } from '../proto/aats/data/v1/data_pb';
@@ -75,12 +76,18 @@ export async function followPlan(
   const ends = Date.now() + seconds * 1000;
   let last = '';
   for (;;) {
-    const answer = (await session.get(`/v1/plans/${planId}`)) as PlanAnswer;
-    const now = JSON.stringify([answer.plan.state, answer.plan.counts]);
-    if (now !== last) changed(answer);
-    last = now;
-    if (until(answer)) return answer;
-    if (Date.now() > ends) throw new Error(`plan ${planId} is still ${answer.plan.state} after ${seconds} s`);
+    // A service that is busy or starts again says so, and that one may ask again.
+    const answer = (await session.get(`/v1/plans/${planId}`).catch((error: unknown) => {
+      if (!(error instanceof CommandFailed) || error.failure.exitCode !== exitCodes.unavailable) throw error;
+    })) as PlanAnswer | undefined;
+    if (answer) {
+      const now = JSON.stringify([answer.plan.state, answer.plan.counts]);
+      if (now !== last) changed(answer);
+      last = now;
+      if (until(answer)) return answer;
+    }
+    if (Date.now() > ends)
+      throw new Error(`plan ${planId} is still ${answer?.plan.state ?? 'silent'} after ${seconds} s`);
     await new Promise((resolve) => setTimeout(resolve, 500));
   }
 }
