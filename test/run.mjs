@@ -119,7 +119,7 @@ async function freeOffset() {
   // Two clones may test at once: the first offset whose every port is free.
   const base = [
     7233, 5432, 27017, 7687, 7474, 7473, 6379, 6384, 9092, 8081, 5672, 15672, 50060, 50061, 50062, 8090, 8091, 8092,
-    8093, 8094, 16379,
+    8093, 8094, 8095, 16379, 8233, 7234, 4369, 25672, 15692, 9999, 19093, 27018, 8082,
   ];
   for (let offset = 12000; offset <= 14000; offset += 100) {
     if ((await Promise.all(base.map((port) => free(port + offset)))).every(Boolean)) return offset;
