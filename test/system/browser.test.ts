@@ -147,7 +147,7 @@ describe('the page', () => {
     expect(await faultsOf(page, '06-plans')).toEqual([]);
     await page.goto(`${system.pageUrl}/inbox?view=done`);
     expect(await faultsOf(page, '07-inbox-done')).toEqual([]);
-  }, 180_000);
+  }, 300_000);
 
   it('moves by itself while a plan runs', async () => {
     const planId = await waitingPlan('live');

@@ -60,7 +60,7 @@ function lineView(
   const id = `e${index}-${number}`;
   const pick = readOnly
     ? glyph(on ? 'done' : 'skipped')
-    : markup`<input type="checkbox" id="${id}" name="e${index}.line" value="${number}"${on && markup` checked`}>`;
+    : markup`<input type="checkbox" id="${id}" name="e${index}.line" value="${number}"${on && markup` checked`}${line.proposed && markup` data-proposed`}>`;
   const others = properties.filter(([key]) => key !== naming);
   const summary = found?.['summary'];
   return markup`<li class="up${on ? '' : ' off'}" data-row data-up><div><span class="pick">${pick}</span>${readOnly ? markup`<b class="name">${foreign(name)}</b>` : markup`<label class="name" for="${id}">${foreign(name)}</label>`}
@@ -90,7 +90,7 @@ function property(
   const label = `${keyWords(key)} of ${name}`;
   return choices
     ? markup`${from}<select name="${input}" aria-label="${label}">${choices.map((choice) => markup`<option${choice === text && markup` selected`}>${choice}</option>`)}</select>`
-    : markup`${from}<input type="text" name="${input}" aria-label="${label}" value="${text}" autocomplete="off" spellcheck="false">`;
+    : markup`${from}<input type="text" name="${input}" aria-label="${label}" value="${text}" data-was="${plainText(value[key])}" autocomplete="off" spellcheck="false">`;
 }
 
 /** `passed` is the word for a check; what else was found stands in the details. */

@@ -44,10 +44,10 @@
 
   // A list of lines: say at once what an edit means.
   const boxes = $$('[data-up] input[type=checkbox]'); const fields = $$('[data-up] input[type=text], [data-up] select, textarea[name$=json]');
-  const isChanged = (f) => (f.tagName === 'SELECT' ? [...f.options].some((o) => o.selected !== o.defaultSelected) && f.selectedIndex > 0 : f.value !== f.defaultValue);
+  const isChanged = (f) => (f.tagName === 'SELECT' ? [...f.options].some((o) => o.selected !== o.defaultSelected) && f.selectedIndex > 0 : f.value !== (f.dataset.was ?? f.defaultValue));
   const tell = () => {
     const n = boxes.filter((b) => b.checked).length; const json = fields.some((f) => f.name.endsWith('json') && isChanged(f));
-    const diffs = boxes.filter((b) => b.checked !== b.defaultChecked).length + fields.filter((f) => !f.name.endsWith('json') && isChanged(f)).length;
+    const diffs = boxes.filter((b) => b.checked !== ('proposed' in b.dataset)).length + fields.filter((f) => !f.name.endsWith('json') && isChanged(f)).length;
     boxes.forEach((b) => b.closest('.up').classList.toggle('off', !b.checked));
     const label = $('[data-approve]'); const thing = label?.dataset.many;
     if (label && thing) label.textContent = json ? 'Approve what the JSON says' : diffs ? `Approve my list of ${n}` : `Approve ${n} ${thing}${n === 1 ? '' : 's'}`;
