@@ -112,9 +112,9 @@ function firstNames(nodes: ReadonlyMap<string, Node>): string {
   return `${first.join(', ')}${nodes.size > 12 ? ' …' : ''}`;
 }
 
-/** Comparing thousands of wrong names with thousands of tasks would take minutes: the first hundred get a suggestion. */
+/** Comparing thousands of wrong names with thousands of tasks would take minutes: the first ten get a suggestion. */
 function suggester(nodes: ReadonlyMap<string, Node>): (name: string) => string {
-  let left = 100;
+  let left = 10;
   return (name) => {
     left -= 1;
     return left < 0 ? '' : didYouMean(name.replace(/-/g, ''), nodes.keys());
