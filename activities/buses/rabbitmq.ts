@@ -130,12 +130,8 @@ export function publishConfirmed(
   options: { readonly messageId: string; readonly contentType: string; readonly type: string },
 ): Promise<void> {
   return new Promise((resolve, reject) => {
-    const broke = (): void => {
-      reject(new Error('the channel closed before the broker confirmed'));
-    };
-    channel.once('close', broke);
+    // The client also calls back, with an error, for what is unconfirmed when its channel closes.
     channel.publish(exchange, key, body, { ...options, persistent: true }, (error: unknown) => {
-      channel.off('close', broke);
       if (error) reject(error instanceof Error ? error : new Error('the broker refused the message'));
       else resolve();
     });

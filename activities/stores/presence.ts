@@ -7,6 +7,10 @@ export interface AttemptKey {
   readonly taskId: string;
   readonly attempt: number;
 }
+/** An attempt and the agent that has it. */
+export interface HeldAttempt extends AttemptKey {
+  readonly agent: string;
+}
 export interface PresentAgent extends AgentRegistration {
   readonly identity: string;
   readonly state: 'ready' | 'draining';
@@ -30,11 +34,11 @@ export interface Presence {
   /** Transports of capabilities that were ever offered. */
   transports(capabilities: readonly string[]): Promise<ReadonlyMap<string, Transport>>;
   knownCapabilities(): Promise<ReadonlyMap<string, Transport>>;
-  /** An attempt began: two missed heartbeats end it. */
-  lease(attempt: AttemptKey, agentId: string, heartbeatMs: number): Promise<void>;
-  release(attempt: AttemptKey, agentId: string): Promise<void>;
+  /** Attempts began: two missed heartbeats end each. */
+  lease(attempts: readonly (HeldAttempt & { readonly heartbeatMs: number })[]): Promise<void>;
+  release(attempts: readonly HeldAttempt[]): Promise<void>;
   /** Leases that ran out; they stay until released, so a crash here loses none. */
-  expired(limit: number): Promise<readonly (AttemptKey & { readonly agentId: string })[]>;
+  expired(limit: number): Promise<readonly HeldAttempt[]>;
   /** Remembers for a day that these attempts are to stop. */
   cancel(attempts: readonly AttemptKey[]): Promise<void>;
   ping(): Promise<unknown>;
@@ -46,8 +50,7 @@ const capabilities = 'capability:transports';
 const agentKey = (agentId: string): string => `presence:agent:${agentId}`;
 const servingKey = (capability: string): string => `capability:agents:${capability}`;
 const cancelKey = ({ planId, taskId, attempt }: AttemptKey): string => `cancel:${planId}/${taskId}/${attempt}`;
-const member = ({ planId, taskId, attempt }: AttemptKey, agentId: string): string =>
-  `${planId} ${taskId} ${attempt} ${agentId}`;
+const member = ({ planId, taskId, attempt, agent }: HeldAttempt): string => `${planId} ${taskId} ${attempt} ${agent}`;
 const dayMs = 86_400_000;
 
 export function createPresence(redis: RedisCluster, options: { readonly expiresMs: number }): Presence {
@@ -67,6 +70,11 @@ export function createPresence(redis: RedisCluster, options: { readonly expiresM
     await redis.zadd(index, expiresAt, agent.agentId);
     for (const { name } of agent.capabilities) await redis.zadd(servingKey(name), expiresAt, agent.agentId);
     return agent;
+  };
+  const lease: Presence['lease'] = async (attempts) => {
+    const now = Date.now();
+    const scored = attempts.flatMap((one) => [now + 2 * one.heartbeatMs, member(one)]);
+    if (scored.length > 0) await redis.zadd(leases, ...scored);
   };
   const transports = async (): Promise<Map<string, Transport>> =>
     new Map(Object.entries(await redis.hgetall(capabilities)) as [string, Transport][]);
@@ -100,7 +108,7 @@ export function createPresence(redis: RedisCluster, options: { readonly expiresM
     async heartbeat(agentId, running) {
       const agent = await known(agentId);
       await keep({ ...agent, running: running.length, lastHeardAt: new Date().toISOString() });
-      for (const one of running) await redis.zadd(leases, Date.now() + 2 * one.heartbeatMs, member(one, agentId));
+      await lease(running.map((one) => ({ ...one, agent: agentId })));
       const wanted = await Promise.all(running.map((one) => redis.exists(cancelKey(one))));
       return {
         cancel: running
@@ -127,14 +135,15 @@ export function createPresence(redis: RedisCluster, options: { readonly expiresM
       );
     },
     knownCapabilities: transports,
-    lease: async (attempt, agentId, heartbeatMs) =>
-      void (await redis.zadd(leases, Date.now() + 2 * heartbeatMs, member(attempt, agentId))),
-    release: async (attempt, agentId) => void (await redis.zrem(leases, member(attempt, agentId))),
+    lease,
+    async release(attempts) {
+      if (attempts.length > 0) await redis.zrem(leases, ...attempts.map(member));
+    },
     async expired(limit) {
       const members = await redis.zrangebyscore(leases, 0, Date.now(), 'LIMIT', 0, limit);
       return members.map((text) => {
-        const [planId = '', taskId = '', attempt = '0', agentId = ''] = text.split(' ');
-        return { planId, taskId, attempt: Number(attempt), agentId };
+        const [planId = '', taskId = '', attempt = '0', agent = ''] = text.split(' ');
+        return { planId, taskId, attempt: Number(attempt), agent };
       });
     },
     async cancel(attempts) {

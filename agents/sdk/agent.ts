@@ -18,7 +18,7 @@ import { keepPresent } from './heartbeat';
 import { kafkaTransport } from './kafka-transport';
 import { createOutbox } from './outbox';
 import { rabbitmqTransport } from './rabbitmq-transport';
-import { createSlots } from './slots';
+import { createSlots, type Slot } from './slots';
 import type { Delivery } from './transport';
 
 export interface AgentOptions {
@@ -103,9 +103,9 @@ export async function runAgent(options: AgentOptions, lifecycle: Lifecycle): Pro
     await outbox.flush();
     await transport.close();
   });
-  await transport.start(take);
+  await transport.start({ slots, begin });
 
-  async function take({ task, traceparent }: Delivery): Promise<void> {
+  async function begin({ task, traceparent }: Delivery, slot: Slot): Promise<void> {
     const id = `${task.planId}/${task.taskId}/${task.attempt}`;
     const report = (more: object): Promise<void> =>
       outbox.add({
@@ -120,13 +120,16 @@ export async function runAgent(options: AgentOptions, lifecycle: Lifecycle): Pro
           ...more,
         } as TaskReport,
       });
-    if (running.has(id)) return;
+    if (running.has(id)) {
+      slot.free();
+      return;
+    }
     const known = done.get(id);
     if (known) {
+      slot.free();
       await report(known);
       return;
     }
-    const release = await slots.take();
     const abort = new AbortController();
     running.set(id, { task, abort });
     const begun = report({ kind: 'started', heartbeatMs: task.heartbeatMs });
@@ -141,7 +144,7 @@ export async function runAgent(options: AgentOptions, lifecycle: Lifecycle): Pro
       if (done.size > rememberAttempts) done.delete(done.keys().next().value ?? '');
       const sent = report(outcome);
       running.delete(id);
-      release();
+      slot.free();
       await sent;
     };
     // It works while the beginning is on its way; the bus keeps the order of the two.

@@ -1,9 +1,13 @@
-import type { Consumer } from 'kafkajs';
+import type { KafkaMessage } from 'kafkajs';
 import { cloudEvent, readEvent } from '../../activities/buses/cloud-event';
 import { acknowledgedByAll, createKafka, createProducer, type KafkaConfig } from '../../activities/buses/kafka';
+import { readTopics, type TopicBatch, type TopicReader } from '../../activities/buses/kafka-reader';
 import type { Logger } from '../../services/runtime/logger';
 import { topics } from '../../workflows/contracts/messages';
-import type { AgentTransport } from './transport';
+import type { AgentTransport, Delivery, Intake } from './transport';
+
+/** Tasks whose begin is confirmed and committed together. */
+const beginTogether = 50;
 
 /** Kafka: one consumer group a capability, so that its agents share the tasks. */
 export async function kafkaTransport(
@@ -12,71 +16,22 @@ export async function kafkaTransport(
   capabilities: readonly string[],
   logger: Logger,
 ): Promise<AgentTransport> {
-  const kafka = createKafka(config, agentId, (message, details) => {
+  const log = (message: string, details: object): void => {
     logger.debug(details, message);
-  });
+  };
+  const kafka = createKafka(config, agentId, log);
   const producer = createProducer(kafka);
   await producer.connect();
-  const consumers: Consumer[] = [];
+  let readers: readonly TopicReader[] = [];
   return {
-    async start(take) {
-      for (const capability of capabilities) {
-        const consumer = kafka.consumer({
-          groupId: `agents.${capability}`,
-          sessionTimeout: 10_000,
-          heartbeatInterval: 2000,
-          maxWaitTimeInMs: 20,
-          retry: { retries: Number.MAX_SAFE_INTEGER, maxRetryTime: 3000 },
-        });
-        consumers.push(consumer);
-        await consumer.connect();
-        await consumer.subscribe({ topics: [topics.tasks(capability)], fromBeginning: true });
-        await consumer.run({
-          autoCommit: false,
-          eachBatchAutoResolve: false,
-          partitionsConsumedConcurrently: 8,
-          eachBatch: async ({ batch, resolveOffset, heartbeat, commitOffsetsIfNecessary, isRunning, isStale }) => {
-            // Waiting for a free slot may last longer than a session.
-            const alive = setInterval(() => void heartbeat().catch(() => undefined), 2000);
-            let begun: Promise<void>[] = [];
-            const settle = async (offset: string): Promise<void> => {
-              await Promise.all(begun);
-              begun = [];
-              resolveOffset(offset);
-              await commitOffsetsIfNecessary({
-                topics: [
-                  {
-                    topic: batch.topic,
-                    partitions: [{ partition: batch.partition, offset: String(BigInt(offset) + 1n) }],
-                  },
-                ],
-              });
-            };
-            try {
-              for (const [at, message] of batch.messages.entries()) {
-                if (!isRunning() || isStale()) return;
-                try {
-                  const event = readEvent(message.value, ['taskDispatched']);
-                  begun.push(
-                    take({
-                      task: event.data,
-                      ...(event.traceparent !== undefined && { traceparent: event.traceparent }),
-                    }),
-                  );
-                } catch (error) {
-                  logger.warn(
-                    { err: error, topic: batch.topic, offset: message.offset },
-                    'a message that is no task was left out',
-                  );
-                }
-                if (begun.length >= 50 || at === batch.messages.length - 1) await settle(message.offset);
-              }
-            } finally {
-              clearInterval(alive);
-            }
-          },
-        });
-      }
+    async start(intake) {
+      readers = await Promise.all(
+        capabilities.map((capability) =>
+          readTopics(kafka, { groupId: `agents.${capability}`, topics: [topics.tasks(capability)], log }, (batch) =>
+            takeTasks(batch, intake, logger),
+          ),
+        ),
+      );
     },
     async report(reports) {
       const byTopic = new Map<string, { key: string; value: string }[]>();
@@ -95,7 +50,51 @@ export async function kafkaTransport(
         topicMessages: [...byTopic].map(([topic, messages]) => ({ topic, messages })),
       });
     },
-    stopTaking: async () => void (await Promise.all(consumers.map((consumer) => consumer.disconnect()))),
+    stopTaking: async () => void (await Promise.all(readers.map((reader) => reader.close()))),
     close: () => producer.disconnect(),
   };
+}
+
+/**
+ * Begins the tasks of a partition in order, as far as slots are free, and commits those that have begun before it waits
+ * for the next slot: an agent that dies then takes none of them with it, and none is begun by two.
+ */
+export async function takeTasks(batch: TopicBatch, { slots, begin }: Intake, logger: Logger): Promise<void> {
+  let begun: Promise<void>[] = [];
+  let last: KafkaMessage | undefined;
+  const settle = async (): Promise<void> => {
+    await Promise.all(begun.splice(0));
+    begun = [];
+    if (last) await batch.commit(last);
+    last = undefined;
+  };
+  for (const message of batch.messages) {
+    const delivery = read(message, batch.topic, logger);
+    if (delivery) {
+      let slot = slots.now();
+      if (!slot) {
+        await settle();
+        slot = await slots.next(batch.ended);
+      }
+      if (!slot || batch.ended.aborted) {
+        slot?.free();
+        break;
+      }
+      begun.push(begin(delivery, slot));
+    }
+    last = message;
+    if (begun.length >= beginTogether) await settle();
+  }
+  await settle();
+}
+
+/** Undefined for a message that is no task: nobody can do it, and it must not stand in the way of the others. */
+function read(message: KafkaMessage, topic: string, logger: Logger): Delivery | undefined {
+  try {
+    const { data, traceparent } = readEvent(message.value, ['taskDispatched']);
+    return { task: data, ...(traceparent !== undefined && { traceparent }) };
+  } catch (error) {
+    logger.warn({ err: error, topic, offset: message.offset }, 'a message that is no task was left out');
+    return undefined;
+  }
 }

@@ -20,20 +20,24 @@ const batch = 500;
 // A bus takes the messages of one call as one batch, and Kafka at most 1 MiB of it.
 const batchBytes = 400 * 1024;
 
-/** Reports leave in batches, in order, and none is dropped while the bus is away: the slots bound how many there are. */
+/**
+ * Reports leave in batches, in order, and none is dropped while the bus is away: the slots bound how many there are. The
+ * end of an attempt says that it began, so a beginning that has not left yet is spared.
+ */
 export function createOutbox(transport: Pick<AgentTransport, 'report'>, logger: Logger): Outbox {
-  const entries: Entry[] = [];
+  let entries: Entry[] = [];
   let running: Promise<void> | undefined;
   const run = async (): Promise<void> => {
     await new Promise((resolve) => setTimeout(resolve, lingerMs));
     for (let pause = 100; entries.length > 0;) {
       const part = firstOf(entries);
+      entries = entries.slice(part.length);
       try {
         await transport.report(part);
-        entries.splice(0, part.length);
         for (const { sent } of part) sent();
         pause = 100;
       } catch (error) {
+        entries = [...part, ...entries];
         logger.warn({ err: error, waiting: entries.length }, 'reports could not be sent; tried again');
         await new Promise((resolve) => setTimeout(resolve, pause));
         pause = Math.min(5000, pause * 2);
@@ -43,7 +47,15 @@ export function createOutbox(transport: Pick<AgentTransport, 'report'>, logger: 
   const outbox: Outbox = {
     add: (entry) =>
       new Promise((sent) => {
-        entries.push({ ...entry, sent });
+        const spared = isEnd(entry.report) ? entries.findIndex(beginsSame(entry.report)) : -1;
+        const [begin] = spared < 0 ? [] : entries.splice(spared, 1);
+        entries.push({
+          ...entry,
+          sent() {
+            begin?.sent();
+            sent();
+          },
+        });
         running ??= run().finally(() => {
           running = undefined;
         });
@@ -54,6 +66,12 @@ export function createOutbox(transport: Pick<AgentTransport, 'report'>, logger: 
   };
   return outbox;
 }
+
+const isEnd = ({ kind }: TaskReport): boolean => kind === 'succeeded' || kind === 'failed';
+const beginsSame =
+  ({ planId, taskId, attempt }: TaskReport) =>
+  ({ report }: Entry): boolean =>
+    report.kind === 'started' && report.planId === planId && report.taskId === taskId && report.attempt === attempt;
 
 function firstOf(entries: readonly Entry[]): readonly Entry[] {
   let bytes = 0;

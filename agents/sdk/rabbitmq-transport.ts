@@ -1,8 +1,9 @@
+import type { Channel, ConsumeMessage } from 'amqplib';
 import { cloudEvent, contentType, readEvent } from '../../activities/buses/cloud-event';
 import { createRabbitMq, publishConfirmed, type RabbitMqConfig } from '../../activities/buses/rabbitmq';
 import type { Logger } from '../../services/runtime/logger';
 import { exchanges, queues } from '../../workflows/contracts/messages';
-import type { AgentTransport } from './transport';
+import type { AgentTransport, Delivery, Intake } from './transport';
 
 /** RabbitMQ: a queue a capability; unacknowledged tasks of an agent that dies go to the others. */
 export function rabbitmqTransport(
@@ -15,37 +16,21 @@ export function rabbitmqTransport(
   const rabbitmq = createRabbitMq(config, (message, details) => {
     logger.debug(details, message);
   });
+  const stopped = new AbortController();
   const stops: (() => Promise<void>)[] = [];
   return {
-    async start(take) {
+    start(intake) {
       for (const capability of capabilities) {
         stops.push(
           rabbitmq.consume(async (channel) => {
+            const closed = new AbortController();
+            channel.once('close', () => {
+              closed.abort();
+            });
+            const ended = AbortSignal.any([stopped.signal, closed.signal]);
             await channel.prefetch(capacity);
             await channel.consume(queues.tasks(capability), (message) => {
-              if (!message) return;
-              let delivery: Parameters<typeof take>[0];
-              try {
-                const event = readEvent(message.content, ['taskDispatched']);
-                delivery = {
-                  task: event.data,
-                  ...(event.traceparent !== undefined && { traceparent: event.traceparent }),
-                };
-              } catch (error) {
-                logger.warn({ err: error }, 'a message that is no task goes to the dead letters');
-                channel.nack(message, false, false);
-                return;
-              }
-              take(delivery)
-                .then(
-                  () => {
-                    channel.ack(message);
-                  },
-                  () => {
-                    channel.nack(message, false, true);
-                  },
-                )
-                .catch(() => undefined); // the channel closed: the broker sends it again
+              if (message) void takeTask(channel, message, intake, ended, logger);
             });
           }),
         );
@@ -72,7 +57,49 @@ export function rabbitmqTransport(
         }),
       );
     },
-    stopTaking: async () => void (await Promise.all(stops.map((stop) => stop()))),
+    async stopTaking() {
+      stopped.abort();
+      await Promise.all(stops.map((stop) => stop()));
+    },
     close: () => rabbitmq.close(),
   };
+}
+
+/** Acknowledges once the task has begun. When the channel closes before, the broker gives the message to somebody else. */
+async function takeTask(
+  channel: Channel,
+  message: ConsumeMessage,
+  { slots, begin }: Intake,
+  ended: AbortSignal,
+  logger: Logger,
+): Promise<void> {
+  let delivery: Delivery;
+  try {
+    const { data, traceparent } = readEvent(message.content, ['taskDispatched']);
+    delivery = { task: data, ...(traceparent !== undefined && { traceparent }) };
+  } catch (error) {
+    logger.warn({ err: error }, 'a message that is no task goes to the dead letters');
+    settled(() => {
+      channel.nack(message, false, false);
+    });
+    return;
+  }
+  const slot = slots.now() ?? (await slots.next(ended));
+  if (!slot || ended.aborted) {
+    slot?.free();
+    return;
+  }
+  await begin(delivery, slot);
+  settled(() => {
+    channel.ack(message);
+  });
+}
+
+/** A channel that closed meanwhile throws; the broker sends its messages again, and repeats are known by their id. */
+function settled(answer: () => void): void {
+  try {
+    answer();
+  } catch {
+    return;
+  }
 }

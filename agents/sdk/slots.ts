@@ -1,31 +1,60 @@
+/** A place for one task; freeing it twice is freeing it once. */
+export interface Slot {
+  free(): void;
+}
 export interface Slots {
-  /** Waits for a free slot; gives the function that frees it again. */
-  take(): Promise<() => void>;
+  /** A free slot now, or none. */
+  now(): Slot | undefined;
+  /** Waits for a free slot, first come, first served; none when the signal came first. */
+  next(signal: AbortSignal): Promise<Slot | undefined>;
   /** Resolves when nothing is under way. */
   idle(): Promise<void>;
 }
 
-/** As many at once as the capacity says, first come, first served. */
+/** As many tasks at once as the capacity says. */
 export function createSlots(capacity: number): Slots {
   let used = 0;
-  const waiting: (() => void)[] = [];
+  const waiting = new Set<() => void>();
   const watchers: (() => void)[] = [];
-  const free = (): void => {
-    used -= 1;
-    waiting.shift()?.();
-    if (used === 0) for (const watcher of watchers.splice(0)) watcher();
+  const occupy = (): Slot => {
+    used += 1;
+    let isFree = false;
+    return {
+      free() {
+        if (isFree) return;
+        isFree = true;
+        used -= 1;
+        const [first] = waiting;
+        first?.();
+        if (used === 0) for (const watcher of watchers.splice(0)) watcher();
+      },
+    };
   };
+  const now = (): Slot | undefined => (used < capacity && waiting.size === 0 ? occupy() : undefined);
   return {
-    async take() {
-      while (used >= capacity) await new Promise<void>((resolve) => waiting.push(resolve));
-      used += 1;
-      let freed = false;
-      return () => {
-        if (freed) return;
-        freed = true;
-        free();
-      };
-    },
+    now,
+    next: (signal) =>
+      new Promise((resolve) => {
+        const slot = signal.aborted ? undefined : now();
+        if (slot || signal.aborted) {
+          resolve(slot);
+          return;
+        }
+        const leave = (): void => {
+          waiting.delete(take);
+          signal.removeEventListener('abort', giveUp);
+        };
+        const take = (): void => {
+          leave();
+          resolve(occupy());
+        };
+        const giveUp = (): void => {
+          leave();
+          resolve(undefined);
+        };
+        waiting.add(take);
+        signal.addEventListener('abort', giveUp, { once: true });
+      }),
     idle: () => (used === 0 ? Promise.resolve() : new Promise((resolve) => watchers.push(resolve))),
   };
 }

@@ -1,5 +1,5 @@
 import type { Producer } from 'kafkajs';
-import { cloudEvent, MessageRefused, readEvent } from '../../activities/buses/cloud-event';
+import { attemptId, cloudEvent, MessageRefused, readEvent } from '../../activities/buses/cloud-event';
 import { acknowledgedByAll } from '../../activities/buses/kafka';
 import type { Presence } from '../../activities/stores/presence';
 import type { Json } from '../../workflows/contracts/json';
@@ -39,56 +39,63 @@ export function createReportIntake({ gatherer, presence, producer, storeOutput, 
       ],
     });
   };
-  const onReport = async (report: TaskReport): Promise<TaskReport | undefined> => {
-    observe.report(report.kind);
-    switch (report.kind) {
-      case 'progress':
-        await producer.send({
-          topic: topics.plans,
-          acks: acknowledgedByAll,
-          messages: [
-            {
-              key: report.planId,
-              value: JSON.stringify(cloudEvent('taskReported', { source, subject: report.planId, data: report })),
-            },
-          ],
-        });
-        return undefined;
-      case 'started':
-        // A lease that cannot be kept now is made again by the next heartbeat.
-        await presence.lease(report, report.agent, report.heartbeatMs).catch(observe.leaseProblem);
-        return report;
-      case 'succeeded':
-        await presence.release(report, report.agent).catch(observe.leaseProblem);
-        return Buffer.byteLength(JSON.stringify(report.output)) > inlineLimitBytes
-          ? { ...report, output: await storeOutput(report, report.output) }
-          : report;
-      case 'failed':
-      case 'lost':
-        await presence.release(report, report.agent).catch(observe.leaseProblem);
-        return report;
-    }
+  /** Leases of what began and still runs are made, of what ended given up: one call each, however many there are. */
+  const keepLeases = async (reports: readonly TaskReport[]): Promise<void> => {
+    const ends = reports.filter(({ kind }) => kind !== 'started' && kind !== 'progress');
+    const ended = new Set(ends.map(attemptId));
+    const begun = reports
+      .filter((report) => report.kind === 'started')
+      .filter((report) => !ended.has(attemptId(report)));
+    // A lease that cannot be kept now is made again by the next heartbeat.
+    await Promise.all([presence.lease(begun), presence.release(ends)]).catch(observe.leaseProblem);
   };
-  return async (
-    messages: readonly Message[],
-    onOther?: (event: ReturnType<typeof readAny>) => Promise<void>,
-  ): Promise<void> => {
-    const byPlan = new Map<string, TaskReport[]>();
+  const passOn = async (progress: readonly TaskReport[]): Promise<void> => {
+    if (progress.length === 0) return;
+    const events = progress.map((data) => cloudEvent('taskReported', { source, subject: data.planId, data }));
+    await producer.send({
+      topic: topics.plans,
+      acks: acknowledgedByAll,
+      messages: events.map((event) => ({ key: event.data.planId, value: JSON.stringify(event) })),
+    });
+  };
+  const shrink = async (report: TaskReport): Promise<TaskReport> =>
+    report.kind === 'succeeded' && Buffer.byteLength(JSON.stringify(report.output)) > inlineLimitBytes
+      ? { ...report, output: await storeOutput(report, report.output) }
+      : report;
+  return async (messages: readonly Message[], onOther?: (event: AgentEvent) => Promise<void>): Promise<void> => {
+    const reports: TaskReport[] = [];
     for (const message of messages) {
       try {
         const event = readAny(message.value);
-        if (event.name === 'taskReported') {
-          const report = await onReport(event.data);
-          if (report) byPlan.set(report.planId, [...(byPlan.get(report.planId) ?? []), report]);
-        } else if (onOther) await onOther(event);
+        if (event.name === 'taskReported') reports.push(event.data);
+        else if (onOther) await onOther(event);
         else throw new MessageRefused('agents register here over RabbitMQ or gRPC');
       } catch (error) {
         if (!(error instanceof MessageRefused)) throw error;
         await refuse(message, error.message);
       }
     }
-    await Promise.all([...byPlan].map(([planId, reports]) => gatherer.accept(planId, reports)));
+    for (const { kind } of reports) observe.report(kind);
+    await Promise.all([
+      keepLeases(reports),
+      passOn(reports.filter(({ kind }) => kind === 'progress')),
+      ...[...byPlan(reports.filter(({ kind }) => kind !== 'progress'))].map(async ([planId, ofPlan]) => {
+        const small = [];
+        for (const report of ofPlan) small.push(await shrink(report));
+        await gatherer.accept(planId, small);
+      }),
+    ]);
   };
+}
+
+function byPlan(reports: readonly TaskReport[]): ReadonlyMap<string, readonly TaskReport[]> {
+  const grouped = new Map<string, TaskReport[]>();
+  for (const report of reports) {
+    const known = grouped.get(report.planId);
+    if (known) known.push(report);
+    else grouped.set(report.planId, [report]);
+  }
+  return grouped;
 }
 
 const readAny = (value: Buffer | null) =>

@@ -182,13 +182,13 @@ export async function startCoordinator(config: CoordinatorConfig, lifecycle: Lif
   repeat('leases', sweepEveryMs, async () => {
     const expired = await presence.expired(500);
     const byPlan = new Map<string, TaskReport[]>();
-    for (const { agentId, ...attempt } of expired)
+    for (const attempt of expired)
       byPlan.set(attempt.planId, [
         ...(byPlan.get(attempt.planId) ?? []),
-        { ...attempt, agent: agentId, at: new Date().toISOString(), kind: 'lost' },
+        { ...attempt, at: new Date().toISOString(), kind: 'lost' },
       ]);
     await Promise.all([...byPlan].map(([planId, reports]) => gatherer.accept(planId, reports)));
-    await Promise.all(expired.map(({ agentId, ...attempt }) => presence.release(attempt, agentId)));
+    await presence.release(expired);
     if (expired.length > 0) logger.info({ attempts: expired.length }, 'agents were not heard of any more');
   });
   repeat('queue lengths', measureEveryMs, async () => {
