@@ -55,6 +55,11 @@ const needed = ['database-controller', 'communication-coordinator', 'worker-plan
 async function benchPlan({ portOffset, dataDir, rounds }: Options): Promise<void> {
   const ctx = await createStackContext({ portOffset: Number(portOffset), dataDir });
   const supervisor = createSupervisor(ctx.dataDir);
+  const stop = async (): Promise<void> => {
+    await supervisor.stopAll(10);
+    await takeDown(ctx);
+  };
+  process.once('SIGINT', () => void stop().finally(() => process.exit(130)));
   try {
     const stack = await bringUp(ctx);
     const { agentEnvironment } = await setUpApplication(ctx);
@@ -141,8 +146,7 @@ async function benchPlan({ portOffset, dataDir, rounds }: Options): Promise<void
     }
     await connection.close();
   } finally {
-    await supervisor.stopAll(10);
-    await takeDown(ctx);
+    await stop();
   }
 }
 

@@ -169,7 +169,8 @@ export const kafka: Server = {
         [
           '-Xms192m',
           '-Xmx256m',
-          '-XX:+UseG1GC',
+          '-XX:+UseSerialGC',
+          '-XX:TieredStopAtLevel=1',
           '-XX:MaxDirectMemorySize=64m',
           `-Dlog4j2.configurationFile=${join(dir, 'log4j2.yaml')}`,
           '-Djava.rmi.server.hostname=127.0.0.1',

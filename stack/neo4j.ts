@@ -119,6 +119,7 @@ export const neo4j: Server = {
         '-Xms128m',
         `-Xmx${heap}`,
         '-XX:+UseSerialGC',
+        '-XX:TieredStopAtLevel=1',
         '-XX:MaxDirectMemorySize=128m',
         '-Dlog4j2.disable.jmx=true',
         ...opens,

@@ -15,7 +15,7 @@ export interface Outbox {
   flush(): Promise<void>;
 }
 
-const lingerMs = 3;
+const lingerMs = 1;
 const batch = 500;
 // A bus takes the messages of one call as one batch, and Kafka at most 1 MiB of it.
 const batchBytes = 400 * 1024;

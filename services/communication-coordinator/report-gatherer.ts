@@ -20,7 +20,7 @@ interface Waiting {
   readonly done: () => void;
 }
 
-const gatherMs = 4;
+const gatherMs = 1;
 
 /**
  * Sends the reports of one plan as few signals: what comes while one is under way leaves together in the next. One
