@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers/promises';
 import type { Logger } from '../../services/runtime/logger';
 import type { TaskReport } from '../../workflows/contracts/messages';
 import type { AgentTransport } from './transport';
@@ -15,7 +16,6 @@ export interface Outbox {
   flush(): Promise<void>;
 }
 
-const lingerMs = 1;
 const batch = 500;
 // A bus takes the messages of one call as one batch, and Kafka at most 1 MiB of it.
 const batchBytes = 400 * 1024;
@@ -28,7 +28,7 @@ export function createOutbox(transport: Pick<AgentTransport, 'report'>, logger: 
   let entries: Entry[] = [];
   let running: Promise<void> | undefined;
   const run = async (): Promise<void> => {
-    await new Promise((resolve) => setTimeout(resolve, lingerMs));
+    await setImmediate(); // what the same read of the bus brought leaves together
     for (let pause = 100; entries.length > 0;) {
       const part = firstOf(entries);
       entries = entries.slice(part.length);
