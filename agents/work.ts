@@ -5,6 +5,8 @@ import { taskFailed } from './task-failed';
 /** What the work on one attempt is given; the agent's main file fills it from the SDK's context. */
 export interface Work {
   readonly planId: string;
+  /** The same for every attempt at one task: what an effect is recorded under, so that it is done once. */
+  readonly idempotencyKey: string;
   /** Empty folder of this attempt alone, removed after it. */
   readonly folder: string;
   readonly signal: AbortSignal;

@@ -117,7 +117,10 @@ export function attemptFailed(
   } else if (!isGivenUp(run, task) && mayRetry(policy, task.tries, failure, retryable)) {
     task.failure = failure;
     enter(run, task, 'retrying', now);
-    task.wakeAt = now + backOff(policy, task.tries, `${run.planId}/${task.id}/${task.attempt}`);
+    // Nothing was wrong with the task when its agent died: the next agent gets it at once.
+    const wait =
+      failure.type === 'AgentLost' ? 0 : backOff(policy, task.tries, `${run.planId}/${task.id}/${task.attempt}`);
+    task.wakeAt = now + wait;
   } else fail(run, task, failure, now);
 }
 

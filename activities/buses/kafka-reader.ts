@@ -18,7 +18,8 @@ export interface TopicReader {
   close(): Promise<void>;
 }
 
-const sessionMs = 10_000;
+/** The shortest that brokers allow by default. */
+const sessionMs = 6000;
 const beatMs = 1000;
 const startAgainMs = 1000;
 const gatherMs = 2;

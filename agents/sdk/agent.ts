@@ -170,6 +170,7 @@ export async function runAgent(options: AgentOptions, lifecycle: Lifecycle): Pro
     try {
       const work: Work = {
         planId: task.planId,
+        idempotencyKey: `${task.planId}/${task.taskId}`,
         folder,
         signal,
         progress,

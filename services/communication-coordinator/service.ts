@@ -28,7 +28,7 @@ import { registerSchemas } from './schema-registration';
 import { createTopology } from './topology';
 
 const graceSeconds = 10;
-const sweepEveryMs = 250;
+const sweepEveryMs = 100;
 const measureEveryMs = 5_000;
 const source = 'aats/communication-coordinator';
 

@@ -26,6 +26,7 @@ export async function createDesk(planId = 'p1') {
     /** The next attempt. */
     work: async (signal: AbortSignal = new AbortController().signal): Promise<Work> => ({
       planId,
+      idempotencyKey: `${planId}/task`,
       folder: await mkdtemp(join(base, 'attempt-')),
       signal,
       progress: () => undefined,

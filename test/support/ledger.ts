@@ -1,0 +1,58 @@
+import { closeSync, mkdirSync, openSync, readdirSync, readFileSync, writeSync } from 'node:fs';
+import { join } from 'node:path';
+
+/** Work that an agent began; tasks are named by their idempotency key. */
+export interface Execution {
+  readonly task: string;
+  readonly agent: string;
+  readonly at: string;
+}
+/** Entry of a task: made by the first execution of it, found by all that follow. */
+export interface Entry {
+  readonly token: string;
+  readonly agent: string;
+}
+
+/**
+ * A ledger in a folder that several agents write at once: what they began, in order, and one entry a task, which the
+ * file system makes exclusive. An outside system with idempotency keys behaves like this.
+ */
+export function openLedger(folder: string) {
+  const entries = join(folder, 'entries');
+  const executions = join(folder, 'executions');
+  mkdirSync(entries, { recursive: true });
+  const append = (file: string, flag: 'a' | 'wx', text: string): void => {
+    const handle = openSync(file, flag);
+    writeSync(handle, text);
+    closeSync(handle);
+  };
+  const fileOf = (task: string): string => join(entries, encodeURIComponent(task));
+  const read = (task: string): Entry => JSON.parse(readFileSync(fileOf(task), 'utf8')) as Entry;
+  append(executions, 'a', '');
+  return {
+    began(execution: Execution): void {
+      append(executions, 'a', `${JSON.stringify(execution)}\n`);
+    },
+    /** Makes the entry, or gives the one that is there. */
+    apply(task: string, entry: Entry): Entry {
+      try {
+        append(fileOf(task), 'wx', JSON.stringify(entry));
+        return entry;
+      } catch (error) {
+        if ((error as NodeJS.ErrnoException).code === 'EEXIST') return read(task);
+        throw error;
+      }
+    },
+    entries: (): ReadonlyMap<string, Entry> =>
+      new Map(
+        readdirSync(entries)
+          .map(decodeURIComponent)
+          .map((task) => [task, read(task)]),
+      ),
+    executions: (): readonly Execution[] =>
+      readFileSync(executions, 'utf8')
+        .split('\n')
+        .filter((line) => line !== '')
+        .map((line) => JSON.parse(line) as Execution),
+  };
+}

@@ -1,0 +1,189 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { Producer } from 'kafkajs';
+import type { AppProcess } from '../../stack/app';
+import { createStackContext } from '../../stack/context';
+import { hasEnded, type PlanAnswer } from '../../stack/demo-plan';
+import { kafka, kafkaAsAdmin } from '../../stack/kafka';
+import { topics } from '../../workflows/contracts/messages';
+import { openLedger } from '../support/ledger';
+import { startSystem, type System, until } from '../support/system';
+
+interface TaskAnswer {
+  readonly output?: { readonly token: string };
+  readonly attempts: readonly { readonly agent: string; readonly failure?: { readonly type: string } }[];
+}
+
+const folder = mkdtempSync(join(tmpdir(), 'aats-ledger-'));
+const ledger = openLedger(folder);
+const overKafka = 'ledger-k';
+const overRabbitMq = 'ledger-r';
+const agent = (name: string, transport: 'kafka' | 'rabbitmq', capability: string): AppProcess => ({
+  name,
+  identity: 'agent',
+  command: [
+    'test/support/ledger-agent.js',
+    '--agent-id',
+    name,
+    '--transport',
+    transport,
+    '--capability',
+    capability,
+    '--ledger',
+    folder,
+  ],
+});
+
+let system: System;
+beforeAll(async () => {
+  system = await startSystem({
+    agents: [
+      agent('ledger-k-1', 'kafka', overKafka),
+      agent('ledger-k-2', 'kafka', overKafka),
+      agent('ledger-r-1', 'rabbitmq', overRabbitMq),
+      agent('ledger-r-2', 'rabbitmq', overRabbitMq),
+    ],
+  });
+}, 120_000);
+afterAll(async () => {
+  await system.stop();
+  rmSync(folder, { recursive: true, force: true });
+}, 60_000);
+
+const start = async (name: string, tasks: readonly object[]): Promise<string> => {
+  const planId = `${name}-${Date.now().toString(36)}`;
+  await (
+    await system.session('jonas')
+  ).post('/v1/plans', { planId, plan: { document: JSON.stringify({ name, tasks }) }, inputs: {} });
+  return planId;
+};
+const end = async (planId: string, seconds: number): Promise<PlanAnswer> => {
+  const jonas = await system.session('jonas');
+  const answer = await until(
+    async () => (await jonas.get(`/v1/plans/${planId}`).catch(() => undefined)) as PlanAnswer | undefined,
+    (one) => one !== undefined && hasEnded(one),
+    seconds,
+  );
+  if (!answer) throw new Error(`plan ${planId} did not answer`);
+  return answer;
+};
+const taskOf = async (planId: string, taskId: string): Promise<TaskAnswer> =>
+  (await (await system.session('jonas')).get(`/v1/plans/${planId}/tasks/${taskId}`)) as TaskAnswer;
+
+/** Sends every report of a plan again: late, in another order, twice, and for an attempt that is over. */
+async function disturb(planId: string): Promise<{ sent(): number; stop(): Promise<void> }> {
+  const client = await kafkaAsAdmin(
+    await createStackContext({ dataDir: system.stack.dataDir, portOffset: system.stack.portOffset }),
+  );
+  const producer: Producer = client.producer();
+  const consumer = client.consumer({ groupId: `disturb-${Date.now()}` });
+  await Promise.all([producer.connect(), consumer.connect()]);
+  await consumer.subscribe({ topics: [topics.status(overKafka)], fromBeginning: false });
+  let waiting: string[] = [];
+  let sent = 0;
+  await consumer.run({
+    eachMessage: async ({ message }) => {
+      const value = message.value?.toString() ?? '';
+      if (!value.includes(planId) || value.includes('"again"')) return;
+      const event = JSON.parse(value) as { id: string; data: { attempt: number } };
+      const again = { ...event, source: 'again' };
+      waiting.push(JSON.stringify(again), JSON.stringify({ ...again, id: `${event.id}-2` }));
+      waiting.push(JSON.stringify({ ...again, data: { ...event.data, attempt: event.data.attempt - 1 } }));
+      if (waiting.length < 30) return;
+      const messages = waiting.reverse().map((one, at) => ({ key: String(at % 7), value: one }));
+      waiting = [];
+      await producer.send({ topic: topics.status(overKafka), messages });
+      sent += messages.length;
+    },
+  });
+  return {
+    sent: () => sent,
+    stop: async () => void (await Promise.all([consumer.disconnect(), producer.disconnect()])),
+  };
+}
+
+describe('a ledger that agents write', () => {
+  it('has each of 200 tasks once, whatever is killed in the middle and however reports come', async () => {
+    const tasks = Array.from({ length: 200 }, (_, at) => ({
+      id: `t${at}`,
+      capability: at % 2 === 0 ? overKafka : overRabbitMq,
+      with: { forMs: 300 },
+      heartbeat: '1s',
+      // What is lost to a kill is tried again, and one task may be so unlucky several times.
+      retry: { maxAttempts: 10 },
+      ...(at >= 40 && { needs: [`t${at - 40}`] }),
+    }));
+    const planId = await start('ledger', tasks);
+    await until(
+      () => Promise.resolve(ledger.entries().size),
+      (size) => size > 0,
+      60,
+    );
+    const disturber = await disturb(planId);
+    const ctx = await createStackContext({ dataDir: system.stack.dataDir, portOffset: system.stack.portOffset });
+    const killBroker = async (): Promise<void> => {
+      for (const name of kafka.processes(ctx)) await ctx.stopProcess(name, { signal: 'SIGKILL' });
+      await kafka.start(ctx);
+      await ctx.until(kafka.title, 60, () => kafka.ready(ctx));
+    };
+    const kills: readonly (() => Promise<void>)[] = [
+      ...['worker-plans', 'ledger-k-1', 'communication-coordinator', 'ledger-r-2', 'project-manager'].map(
+        (name) => () => system.supervisor.kill(name),
+      ),
+      killBroker,
+    ];
+    for (const [at, kill] of kills.entries()) {
+      await until(
+        () => Promise.resolve(ledger.entries().size),
+        (size) => size >= 20 + at * 25,
+        120,
+      );
+      expect((await ledgerAndPlan(planId)).state).toBe('running');
+      await kill();
+    }
+    const answer = await end(planId, 150);
+    await disturber.stop();
+    expect(answer.plan).toMatchObject({ state: 'succeeded', counts: { succeeded: 200 } });
+
+    const entries = ledger.entries();
+    expect([...entries.keys()].sort()).toEqual(tasks.map(({ id }) => `${planId}/${id}`).sort());
+    for (const { id } of tasks) {
+      const { output } = await taskOf(planId, id);
+      expect({ id, token: output?.token }).toEqual({ id, token: entries.get(`${planId}/${id}`)?.token });
+    }
+    expect(disturber.sent()).toBeGreaterThan(30);
+    // The kills were felt: an agent that was killed in the middle of a task left an execution without an end.
+    expect(ledger.executions().length).toBeGreaterThan(200);
+  }, 300_000);
+
+  it('gives the task of a dead agent to another one', async () => {
+    const planId = await start('dead-agent', [
+      { id: 'long', capability: overRabbitMq, with: { forMs: 3000 }, heartbeat: '1s' },
+    ]);
+    const [first] = await until(
+      () => Promise.resolve(ledger.executions().filter(({ task }) => task === `${planId}/long`)),
+      (list) => list.length > 0,
+      30,
+    );
+    const diedAt = new Date();
+    await system.supervisor.stop(first?.agent ?? '', 0);
+    expect((await end(planId, 60)).plan.state).toBe('succeeded');
+    const [, second] = ledger.executions().filter(({ task }) => task === `${planId}/long`);
+    expect(second?.agent).not.toBe(first?.agent);
+    process.stdout.write(
+      `the task of a dead agent was with another after ${Date.parse(second?.at ?? '') - diedAt.getTime()} ms; its heartbeat is 1000 ms\n`,
+    );
+    const { attempts } = await taskOf(planId, 'long');
+    expect(attempts.map(({ failure }) => failure?.type)).toEqual(['AgentLost', undefined]);
+  }, 120_000);
+});
+
+const ledgerAndPlan = async (planId: string): Promise<{ readonly state: string }> => {
+  const jonas = await system.session('jonas');
+  return until(
+    async () => ((await jonas.get(`/v1/plans/${planId}`).catch(() => undefined)) as PlanAnswer | undefined)?.plan,
+    (plan) => plan !== undefined,
+    60,
+  ).then((plan) => plan ?? { state: 'unknown' });
+};
