@@ -39,7 +39,7 @@ runProcess(agentId, (lifecycle) =>
             const task = work.idempotencyKey;
             ledger.began({ task, agent: agentId, at: new Date().toISOString() });
             await setTimeout(forMs / 2, undefined, { signal: work.signal });
-            const { token } = ledger.apply(task, { token: randomUUID(), agent: agentId });
+            const { token } = ledger.apply(task, { token: randomUUID().slice(0, 8), agent: agentId });
             await setTimeout(forMs / 2, undefined, { signal: work.signal });
             return { token };
           },

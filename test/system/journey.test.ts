@@ -94,31 +94,6 @@ describe('the whole system', () => {
     );
   }, 60_000);
 
-  it('loses nothing and does nothing twice when its processes are killed while 200 tasks run', async () => {
-    const jonas = await system.session('jonas');
-    const planId = id('kills');
-    const tasks = Array.from({ length: 200 }, (_, at) => ({
-      id: `t${at}`,
-      capability: 'echo',
-      with: { n: at },
-      heartbeat: '1s',
-      ...(at >= 50 && { needs: [`t${at - 50}`] }),
-    }));
-    await jonas.post('/v1/plans', {
-      planId,
-      plan: { document: plan('kills', tasks, { result: '${{ tasks.t199.output.n }}' }) },
-      inputs: {},
-    });
-    for (const victim of ['worker-plans', 'communication-coordinator', 'helper', 'project-manager', 'worker-plans'])
-      await system.supervisor.kill(victim);
-    const answer = await until(
-      async () => (await jonas.get(`/v1/plans/${planId}`).catch(() => undefined)) as PlanAnswer | undefined,
-      (one) => one !== undefined && hasEnded(one),
-      150,
-    );
-    expect(answer?.plan).toMatchObject({ state: 'succeeded', result: 199, counts: { succeeded: 200 } });
-  }, 240_000);
-
   it('runs an agent that is one file of Python without any SDK', async () => {
     const jonas = await system.session('jonas');
     const {
