@@ -15,6 +15,8 @@ import { eventually, type ProjectManagerBench, startProjectManagerBench, tlsOf }
 import { failed, started, succeeded } from '../support/temporal';
 
 const petra = person('pm-petra', 'aats-admin');
+/** Somebody whom plans may ask. */
+const omar = person('pm-omar', 'aats-operator');
 const newId = (): string => `pm-${randomUUID().slice(0, 8)}`;
 const hello = (tasks = 2): string =>
   JSON.stringify({
@@ -48,7 +50,7 @@ describe('project manager', () => {
         waiting.set(dispatch.planId, dispatch);
         return started(dispatch);
       },
-      [petra],
+      [petra, omar],
     );
     plans = bench.client(ProjectManager, { token: bench.issuer.token(petra) });
   }, 90_000);
