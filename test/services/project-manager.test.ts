@@ -259,7 +259,7 @@ tasks:
   });
 
   it('lets roles decide, the same over gRPC and REST', async () => {
-    const operator = bench.issuer.token(person('pm-omar', 'aats-operator'));
+    const operator = bench.issuer.token(omar);
     const body = { planId: newId(), plan: { document: hello() } };
     expect((await bench.rest('POST', '/v1/plans', { token: operator, body })).status).toBe(403);
     expect((await bench.rest('POST', '/v1/plans', { tls: { ca: tlsOf('admin').ca }, body })).status).toBe(401);
