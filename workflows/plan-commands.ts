@@ -35,6 +35,23 @@ export function cancelPlan(run: PlanRun): void {
   enterPlan(run, 'cancelling');
 }
 
+/** Throws PlanClosed, PlanStateConflict, or as `refuseRetry` when a plan that has ended cannot go on with this task. */
+export function refuseReopening(run: PlanRun, taskId: string): void {
+  if (run.state === 'cancelled') throw failure('PlanClosed', `plan ${run.planId} is cancelled; start it anew`);
+  if (!ended(run)) throw failure('PlanStateConflict', `plan ${run.planId} is ${run.state}`);
+  refuseRetry(run, taskId);
+}
+
+/** Goes on with a plan that has ended: the task, what depends on it, and every compensated task it needs run again. */
+export function reopenPlan(run: PlanRun, taskId: string, now: number): void {
+  enterPlan(run, 'running');
+  delete run.failure;
+  // Time that a plan did not run is not held against it.
+  if (run.plan.deadlineMs !== undefined) run.deadlineAt = now + run.plan.deadlineMs;
+  retryTask(run, taskId, now);
+  if ([...run.tasks.values()].every(({ compensation }) => compensation === undefined)) run.compensation = 'none';
+}
+
 /** Throws TaskNotFound or TaskStateConflict when the task, or what depends on it, cannot be run again now. */
 export function refuseRetry(run: PlanRun, taskId: string): void {
   const task = run.tasks.get(taskId);
@@ -45,16 +62,22 @@ export function refuseRetry(run: PlanRun, taskId: string): void {
     if (one.state !== 'pending' && !isEnded(one))
       throw failure('TaskStateConflict', `task ${one.id} depends on ${taskId} and is ${one.state}`);
   }
-  const again = new Set([task, ...downstream(run, task)].map(({ id }) => id));
+  const again = new Set(ranAgain(run, task).map(({ id }) => id));
+  const unmet = definitionOf(run, task).needs.find((id) => !again.has(id) && taskOf(run, id).state !== 'succeeded');
+  if (unmet !== undefined)
+    throw failure(
+      'TaskStateConflict',
+      `${taskId} needs ${unmet}, which is ${taskOf(run, unmet).state}; retry ${unmet}`,
+    );
   const lost = [...again]
     .flatMap((id) => run.reads.get(id) ?? [])
     .find((id) => !again.has(id) && run.tasks.get(id)?.outputDropped);
   if (lost !== undefined) throw failure('TaskStateConflict', `the result of ${lost} is no longer kept; retry ${lost}`);
 }
 
-/** The task, and what depends on it, are pending again; attempts go on counting, so that old reports stay stale. */
+/** The task, what depends on it, and what was undone of what it needs, are pending again; attempts go on counting, so that old reports stay stale. */
 export function retryTask(run: PlanRun, taskId: string, now: number): void {
-  const tasks = [taskOf(run, taskId), ...downstream(run, taskOf(run, taskId))];
+  const tasks = ranAgain(run, taskOf(run, taskId));
   for (const task of tasks) reset(run, task, now);
   for (const task of tasks) {
     const { id, needs, after } = definitionOf(run, task);
@@ -73,6 +96,8 @@ function reset(run: PlanRun, task: TaskRun, now: number): void {
   run.items.delete(task.id);
   run.itemsLeft.delete(task.id);
   run.away.delete(task.id);
+  // What was undone has not been done, until it is sent again.
+  if (task.compensation) delete task.everDispatched;
   if (task.state !== 'pending') enter(run, task, 'pending', now);
   task.tries = 0;
   for (const key of [
@@ -96,6 +121,26 @@ function reset(run: PlanRun, task: TaskRun, now: number): void {
     'produced',
   ] as const)
     Reflect.deleteProperty(task, key);
+}
+
+const ranAgain = (run: PlanRun, task: TaskRun): readonly TaskRun[] => [
+  task,
+  ...downstream(run, task),
+  ...undoneNeeds(run, task),
+];
+
+function undoneNeeds(run: PlanRun, task: TaskRun): readonly TaskRun[] {
+  const seen = new Map<string, TaskRun>();
+  const visit = (one: TaskRun): void => {
+    for (const id of definitionOf(run, one).needs) {
+      const need = taskOf(run, id);
+      if (seen.has(id) || !runsOf(run, need).some(({ compensation }) => compensation)) continue;
+      seen.set(id, need);
+      visit(need);
+    }
+  };
+  visit(task);
+  return [...seen.values()];
 }
 
 function downstream(run: PlanRun, task: TaskRun): readonly TaskRun[] {

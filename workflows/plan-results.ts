@@ -50,12 +50,12 @@ export function dropResults(run: PlanRun): void {
   }
 }
 
-/** Arguments are evaluated anew for each attempt, so whoever reads a result needs it until the end. */
+/** Arguments are evaluated anew for each attempt: whoever reads a result needs it until it has ended, and when it failed, for a retry. */
 function isNeeded(run: PlanRun, task: TaskRun): boolean {
   if (!isEnded(task) && definitionOf(run, task).approval?.at === 'after') return true;
   for (const reader of run.readers.get(task.id) ?? []) {
     const one = run.tasks.get(reader);
-    if (one === undefined || !isEnded(one)) return true;
+    if (one === undefined || !isEnded(one) || one.state === 'failed') return true;
   }
   return false;
 }

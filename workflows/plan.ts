@@ -1,4 +1,11 @@
-import { allHandlersFinished, CancellationScope, condition, continueAsNew, setHandler } from '@temporalio/workflow';
+import {
+  allHandlersFinished,
+  ApplicationFailure,
+  CancellationScope,
+  condition,
+  continueAsNew,
+  setHandler,
+} from '@temporalio/workflow';
 import { ask } from './asking';
 import { createLifetime, loadSnapshot, saveSnapshot } from './continuing';
 import { approvalDecided, type ApprovalOutcome } from './contracts/approval';
@@ -12,6 +19,7 @@ import {
   type PlanHeader,
   type PlanOutcome,
   type PlanStart,
+  reopening,
   resume,
   retryTask,
   task,
@@ -23,13 +31,16 @@ import {
   type CommandName,
   pausePlan,
   refuseCommand,
+  refuseReopening,
   refuseRetry,
+  reopenPlan,
   resumePlan,
   retryTask as runAgain,
 } from './plan-commands';
 import { applyOutcome } from './plan-gates';
 import { advance } from './plan-progress';
 import { applyReport, readOutcomes, readReports } from './plan-reports';
+import { encodeSnapshot } from './plan-snapshot';
 import { createRun } from './plan-start';
 import { noEffects, type PlanRun } from './plan-state';
 import { nextWake } from './plan-time';
@@ -59,6 +70,7 @@ async function runPlan(start: PlanStart, cancelRequested: Promise<never>): Promi
   const { planId } = start;
   const { snapshot, bytes } = await loadSnapshot(start);
   const run = createRun({ ...start, startedAt: Date.parse(start.startedAt) }, snapshot);
+  if (start.continued?.retryTaskId !== undefined) reopenPlan(run, start.continued.retryTaskId, Date.now());
   const lifetime = createLifetime(bytes);
   const publishing = createPublishing();
   const visibility = createVisibility(run, snapshot !== undefined);
@@ -153,6 +165,15 @@ async function runPlan(start: PlanStart, cancelRequested: Promise<never>): Promi
   setHandler(header, () => headerOf(run));
   setHandler(tasks, ({ offset, limit }) => taskPage(run, offset, limit));
   setHandler(task, (id) => taskDetail(run, id));
+  setHandler(reopening, (retryTaskId) => {
+    try {
+      refuseReopening(run, retryTaskId);
+    } catch (error) {
+      if (!(error instanceof ApplicationFailure)) throw error;
+      return { refusal: { type: error.type ?? '', message: error.message } };
+    }
+    return { start: { ...start, continued: { inline: encodeSnapshot(run), retryTaskId } } };
+  });
 
   for (;;) {
     await condition(() => news);

@@ -1,17 +1,19 @@
 import { randomUUID } from 'node:crypto';
+import { ApplicationFailure } from '@temporalio/common';
 import {
   type Client,
   WorkflowExecutionAlreadyStartedError,
   WorkflowNotFoundError,
   type WorkflowExecutionInfo,
 } from '@temporalio/client';
-import { failure } from '../../workflows/contracts/failures';
+import { failure, isFailureType } from '../../workflows/contracts/failures';
 import {
   header,
   pause,
   cancel,
   resume,
   retryTask,
+  reopening,
   type PlanCommand,
   type PlanHeader,
   type PlanMemo,
@@ -79,30 +81,45 @@ export function createPlans(client: Client): Plans {
     return about(planId, () => updating(() => work(updateId)));
   };
   const messages = { pause, resume, cancel };
+  const startWorkflow = (start: PlanStart, workflowIdReusePolicy: 'REJECT_DUPLICATE' | 'ALLOW_DUPLICATE') => {
+    const memo: PlanMemo = {
+      title: start.plan.title.slice(0, 300),
+      contentDigest: start.contentDigest,
+      taskCount: start.plan.tasks.length,
+    };
+    return client.workflow.start<typeof planWorkflow>('planWorkflow', {
+      workflowId: planWorkflowId(start.planId),
+      taskQueue: taskQueues.plans,
+      args: [start],
+      workflowIdReusePolicy,
+      memo: { ...memo },
+      staticSummary: start.plan.title.slice(0, 130),
+      typedSearchAttributes: [
+        { key: keys.kind, value: 'plan' },
+        { key: keys.planId, value: start.planId },
+        { key: keys.planName, value: start.plan.name },
+        { key: keys.status, value: 'running' },
+        { key: keys.owner, value: start.owner },
+        { key: keys.waitingForPerson, value: false },
+      ],
+    });
+  };
+  /** A new run of the workflow goes on from where the ended one stood. Two at once are one: the other finds it running. */
+  const reopen = async (planId: string, taskId: string): Promise<PlanHeader> => {
+    const answer = await about(planId, () => handle(planId).query(reopening, taskId));
+    if ('refusal' in answer) {
+      const { type, message } = answer.refusal;
+      throw failure(isFailureType(type) ? type : 'PlanStateConflict', message);
+    }
+    await startWorkflow(answer.start, 'ALLOW_DUPLICATE').catch((error: unknown) => {
+      if (!(error instanceof WorkflowExecutionAlreadyStartedError)) throw error;
+    });
+    return plans.header(planId);
+  };
   const plans: Plans = {
     async start(start) {
-      const memo: PlanMemo = {
-        title: start.plan.title.slice(0, 300),
-        contentDigest: start.contentDigest,
-        taskCount: start.plan.tasks.length,
-      };
       try {
-        await client.workflow.start<typeof planWorkflow>('planWorkflow', {
-          workflowId: planWorkflowId(start.planId),
-          taskQueue: taskQueues.plans,
-          args: [start],
-          workflowIdReusePolicy: 'REJECT_DUPLICATE',
-          memo: { ...memo },
-          staticSummary: start.plan.title.slice(0, 130),
-          typedSearchAttributes: [
-            { key: keys.kind, value: 'plan' },
-            { key: keys.planId, value: start.planId },
-            { key: keys.planName, value: start.plan.name },
-            { key: keys.status, value: 'running' },
-            { key: keys.owner, value: start.owner },
-            { key: keys.waitingForPerson, value: false },
-          ],
-        });
+        await startWorkflow(start, 'REJECT_DUPLICATE');
         return { header: startedHeader(start), created: true };
       } catch (error) {
         if (!(error instanceof WorkflowExecutionAlreadyStartedError)) throw error;
@@ -145,7 +162,12 @@ export function createPlans(client: Client): Plans {
     command: (planId, name, command) =>
       update(planId, (updateId) => handle(planId).executeUpdate(messages[name], { updateId, args: [command] })),
     retry: (planId, command) =>
-      update(planId, (updateId) => handle(planId).executeUpdate(retryTask, { updateId, args: [command] })),
+      update(planId, (updateId) => handle(planId).executeUpdate(retryTask, { updateId, args: [command] })).catch(
+        (error: unknown) => {
+          if (error instanceof ApplicationFailure && error.type === 'PlanClosed') return reopen(planId, command.taskId);
+          throw error;
+        },
+      ),
   };
   return plans;
 }

@@ -238,6 +238,12 @@ tasks:
     });
     await release(planId, failed);
     expect((await ended(planId)).plan).toMatchObject({ state: 'failed' });
+    await expect(plans.retryTask({ planId, taskId: 'nope' })).rejects.toMatchObject({ type: 'TaskNotFound' });
+    expect(await plans.retryTask({ planId, taskId: 'wait' })).toMatchObject({ plan: { state: 'running' } });
+    await release(planId);
+    const { plan, tasks } = await ended(planId);
+    expect(plan).toMatchObject({ state: 'succeeded', counts: { succeeded: 1 } });
+    expect(tasks).toMatchObject([{ id: 'wait', attempt: 2 }]);
 
     const other = newId();
     await plans.startPlan({ planId: other, plan: document(held) });
@@ -255,7 +261,11 @@ tasks:
         ),
       (type) => type === 'PlanClosed',
     );
-    expect((await bench.rest('POST', `/v1/plans/${planId}/tasks/wait/retry`, { body: {} })).status).toBe(409);
+    await release(other);
+    await eventually(
+      () => bench.rest('POST', `/v1/plans/${other}/tasks/wait/retry`, { body: {} }),
+      ({ status, body }) => status === 409 && body.includes('start it anew'),
+    );
   });
 
   it('lets roles decide, the same over gRPC and REST', async () => {

@@ -2,7 +2,14 @@ import fc from 'fast-check';
 import type { TaskReport } from '../../workflows/contracts/messages';
 import type { PlanDefinition } from '../../workflows/contracts/plan-definition';
 import { applyOutcome } from '../../workflows/plan-gates';
-import { cancelPlan, pausePlan, resumePlan, retryTask } from '../../workflows/plan-commands';
+import {
+  cancelPlan,
+  pausePlan,
+  refuseReopening,
+  reopenPlan,
+  resumePlan,
+  retryTask,
+} from '../../workflows/plan-commands';
 import { advance } from '../../workflows/plan-progress';
 import { applyReport } from '../../workflows/plan-reports';
 import { decodeSnapshot, encodeSnapshot } from '../../workflows/plan-snapshot';
@@ -344,6 +351,46 @@ describe('plan engine', () => {
     done(run, 'b');
     done(run, 'c');
     expect(run.state).toBe('succeeded');
+  });
+
+  it('goes on with a plan that failed: the task, what depends on it, and what was undone of what it needs', () => {
+    const run = begin(
+      plan([
+        task('flight', { compensation: compensation('undo') }),
+        task('hotel', {
+          needs: ['flight'],
+          retry: { maxAttempts: 1, initialIntervalMs: 1, backoffCoefficient: 1, maxIntervalMs: 1, nonRetryable: [] },
+        }),
+        task('tell', { needs: ['hotel'] }),
+      ]),
+    );
+    done(run, 'flight');
+    report(run, 'hotel', { kind: 'failed', failure: { type: 'Full', message: '' }, retryable: false });
+    done(run, 'flight', { undone: true });
+    expect(run.state).toBe('failed');
+    expect(states(run)).toEqual({ flight: 'compensated', hotel: 'failed', tell: 'cancelled' });
+    expect(() => {
+      refuseReopening(run, 'tell');
+    }).toThrow('tell needs hotel, which is failed; retry hotel');
+    sent(run);
+
+    refuseReopening(run, 'hotel');
+    reopenPlan(run, 'hotel', 5);
+    advance(run, 5);
+    expect(headerOf(run)).toMatchObject({ state: 'running', compensation: 'none' });
+    expect(headerOf(run).failure).toBeUndefined();
+    expect(sent(run)).toMatchObject([{ taskId: 'flight', attempt: 3 }]);
+    for (const id of ['flight', 'hotel', 'tell']) done(run, id);
+    expect(run.state).toBe('succeeded');
+
+    // And again, now from its success: only what depends on the task.
+    sent(run);
+    reopenPlan(run, 'tell', 6);
+    advance(run, 6);
+    expect(sent(run)).toMatchObject([{ taskId: 'tell', attempt: 2 }]);
+    expect(() => {
+      refuseReopening(run, 'tell');
+    }).toThrow('is running');
   });
 
   it('fails a task whose arguments cannot be evaluated, and refuses a result that does not fit its schema', () => {

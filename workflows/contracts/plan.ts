@@ -43,6 +43,8 @@ export interface PlanStart {
     readonly parts?: readonly string[];
     readonly reports?: readonly TaskReport[];
     readonly outcomes?: readonly ApprovalOutcome[];
+    /** The plan had ended and goes on with this task. */
+    readonly retryTaskId?: string;
   };
 }
 
@@ -155,6 +157,14 @@ export const resume = defineUpdate<PlanHeader, [PlanCommand]>('resume');
 export const cancel = defineUpdate<PlanHeader, [PlanCommand]>('cancel');
 /** Runs a failed, cancelled or succeeded task again, and what depends on it (TaskNotFound, TaskStateConflict). */
 export const retryTask = defineUpdate<PlanHeader, [PlanCommand & { readonly taskId: string }]>('retryTask');
+
+/**
+ * What a plan that has ended is to be started with, to go on with a task; or why it cannot (PlanClosed,
+ * PlanStateConflict, or as `retryTask`), as a value, since a query's failure loses its type on the way.
+ */
+export const reopening = defineQuery<{ readonly start: PlanStart } | { readonly refusal: TaskFailure }, [string]>(
+  'reopening',
+);
 
 export const planWorkflowId = (planId: string): string => `plan/${planId}`;
 /** Slashes separate the parts of ids, so none may stand inside one. */
