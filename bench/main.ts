@@ -64,7 +64,7 @@ async function benchPlan({ portOffset, dataDir, rounds }: Options): Promise<void
   process.once('SIGINT', () => void stop().finally(() => process.exit(130)));
   try {
     const stack = await bringUp(ctx);
-    const { agentEnvironment } = await setUpApplication(ctx);
+    const { agentEnvironment } = await setUpApplication(ctx, stack);
     const apps = services.filter(({ name }) => needed.includes(name));
     await stopLeftovers(ctx.dataDir, [...needed, 'bench-echo', 'bench-bare']);
     const dist = join(packageRoot, 'dist');

@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { MongoClient } from 'mongodb';
 import { buildGoProgram } from './go-build';
 import type { Server, StackContext } from './server';
@@ -30,6 +31,19 @@ export async function connectMongo(ctx: StackContext): Promise<MongoClient> {
   return client.connect();
 }
 
+/** Where FerretDB keeps its data: the stack's PostgreSQL, or that of `AATS_POSTGRES_URL`, in schemas of its own. */
+async function postgresUrl(ctx: StackContext, ca: string): Promise<string> {
+  const { AATS_POSTGRES_URL: given, AATS_POSTGRES_PASSWORD_FILE: passwordFile, AATS_SERVERS_CA_FILE } = process.env;
+  const url = new URL(given ?? `postgres://ferretdb@localhost:${ctx.port('postgres')}/ferretdb`);
+  url.password = encodeURIComponent(
+    given === undefined
+      ? (await ctx.secret('postgres-ferretdb')).value
+      : readFileSync(passwordFile ?? '', 'utf8').trimEnd(),
+  );
+  url.search = `sslmode=verify-full&sslrootcert=${given === undefined ? ca : (AATS_SERVERS_CA_FILE ?? ca)}`;
+  return url.href;
+}
+
 /** FerretDB: the MongoDB protocol on PostgreSQL. Not MongoDB; the artifact store relies on nothing that it lacks. */
 export const ferretdb: Server = {
   name: 'mongo',
@@ -43,7 +57,6 @@ export const ferretdb: Server = {
   async start(ctx) {
     const dir = await ctx.serverDir('mongo');
     const tls = await ctx.certificate('mongo', { uri: 'service/mongo', forServer: true });
-    const { value: postgresPassword } = await ctx.secret('postgres-ferretdb');
     // Its passwords go by environment, never by arguments, which every user of the machine can list.
     await ctx.spawn(
       'mongo',
@@ -67,7 +80,7 @@ export const ferretdb: Server = {
       {
         cwd: dir,
         env: {
-          FERRETDB_POSTGRESQL_URL: `postgres://ferretdb:${encodeURIComponent(postgresPassword)}@localhost:${ctx.port('postgres')}/ferretdb?sslmode=verify-full&sslrootcert=${tls.ca}`,
+          FERRETDB_POSTGRESQL_URL: await postgresUrl(ctx, tls.ca),
           FERRETDB_SETUP_PASSWORD: (await ctx.secret('mongo-admin')).value,
         },
       },

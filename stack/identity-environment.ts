@@ -1,4 +1,4 @@
-import { writeFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { mongoDatabase, mongoOptions } from './ferretdb';
 import { brokers } from './kafka';
@@ -70,6 +70,15 @@ function given(prefix: string): Record<string, string> | undefined {
   return found.length > 0 ? Object.fromEntries(found) : undefined;
 }
 
+/** Who vouches for the servers: the stack's authority, and that of the user's own ones when `AATS_SERVERS_CA_FILE` names it. */
+async function serversCa(ctx: StackContext, own: string): Promise<string> {
+  const theirs = process.env['AATS_SERVERS_CA_FILE'];
+  if (theirs === undefined) return own;
+  const file = join(ctx.dataDir, 'run', 'servers-ca.pem');
+  await writeFile(file, `${await readFile(own, 'utf8')}\n${await readFile(theirs, 'utf8')}`);
+  return file;
+}
+
 async function environmentOf(ctx: StackContext, identity: Identity): Promise<Record<string, string>> {
   const { parts, postgres, uri, ports = {} } = needs(ctx)[identity];
   const secret = async (server: string): Promise<string> => (await ctx.secret(`${server}-${identity}`)).path;
@@ -135,6 +144,7 @@ async function environmentOf(ctx: StackContext, identity: Identity): Promise<Rec
   const { ca } = await ctx.certificate('admin', { uri: 'service/admin' });
   return {
     AATS_CA_FILE: ca,
+    AATS_SERVERS_CA_FILE: await serversCa(ctx, ca),
     ...Object.fromEntries(Object.entries(ports).map(([name, port]) => [name, String(port)])),
     ...chosen.reduce((all, part) => ({ ...all, ...part }), {}),
     ...database,

@@ -1,6 +1,6 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { Client } from 'pg';
+import type { ClientBase } from 'pg';
 import { packageRoot } from './package-root';
 
 const folder = join(packageRoot, 'activities', 'stores', 'migrations');
@@ -10,7 +10,7 @@ const lockId = 4_720_014; // any number, the same for all that migrate this data
  * Runs the SQL files that the database has not seen, in the order of their numbers, each in its own transaction. Files
  * are only ever added. Two at once wait for each other; an interrupted one is begun again.
  */
-export async function migrate(client: Client): Promise<readonly string[]> {
+export async function migrate(client: ClientBase): Promise<readonly string[]> {
   await client.query('select pg_advisory_lock($1)', [lockId]);
   try {
     await client.query(

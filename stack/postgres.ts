@@ -8,7 +8,7 @@ import type { Server, StackContext } from './server';
 const bin = '/usr/lib/postgresql/15/bin';
 export const superuser = 'admin';
 /** Roles of the identities: what each may do is granted by the migrations. */
-const roles = ['aats_plans', 'aats_signin', 'aats_health', 'ferretdb'] as const;
+export const roles = ['aats_plans', 'aats_signin', 'aats_health', 'ferretdb'] as const;
 export type PostgresRole = (typeof roles)[number];
 const databases: readonly { readonly name: string; readonly owner: string }[] = [
   { name: 'aats', owner: superuser },

@@ -1,21 +1,27 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { readFileSync } from 'node:fs';
+import { createPostgres, postgresConfig } from '../activities/stores/postgres';
+import { loadConfig } from '../services/runtime/config';
 import { demoPeople, type DemoPerson, seedDemoPeople } from './demo-people';
 import { migrate } from './migrate';
-import { connectAsSuperuser } from './postgres';
+import { prepareGivenServers } from './given-servers';
 import type { StackContext } from './server';
+import type { StackFile } from './stack-file';
 import { ensureSigningKey } from './signing-key';
 
 /** Brings the application's own things into the stack's servers: tables, people, keys, lists of agents. Idempotent. */
 export async function setUpApplication(
   ctx: StackContext,
+  { identities }: StackFile,
 ): Promise<{ readonly people: readonly DemoPerson[]; readonly agentEnvironment: Readonly<Record<string, string>> }> {
   ensureSigningKey(join(ctx.dataDir, 'secrets', 'signing-key.pem'));
   const people = demoPeople(ctx.dataDir);
   const factorKey = await ctx.secret('hitl-factor-key');
-  const client = await connectAsSuperuser(ctx, 'aats');
+  const pool = createPostgres(loadConfig(postgresConfig, { ...identities.admin }), 1);
+  const client = await pool.connect();
   try {
+    await prepareGivenServers(ctx, identities.admin, client);
     await migrate(client);
     const { rows } = await client.query<{ count: string }>('select count(*) from people.person where name = any($1)', [
       people.map(({ name }) => name),
@@ -23,7 +29,8 @@ export async function setUpApplication(
     if (Number(rows[0]?.count) < people.length)
       await seedDemoPeople(client, people, readFileSync(factorKey.path, 'utf8'));
   } finally {
-    await client.end();
+    client.release();
+    await pool.end();
   }
   const agents = join(ctx.dataDir, 'agents');
   await mkdir(agents, { recursive: true, mode: 0o700 });

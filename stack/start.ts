@@ -13,6 +13,7 @@ import { packageRoot } from './package-root';
 import { signInAs } from './rest-session';
 import { doctor } from './doctor';
 import { bannerLines, minutes } from './start-banner';
+import { ownServers } from './servers';
 import { setUpApplication } from './set-up';
 import type { StackFile } from './stack-file';
 import { createSupervisor, stopLeftovers, type Supervisor } from './supervisor';
@@ -100,11 +101,16 @@ async function main(): Promise<number> {
             },
           },
         });
-        return { note: 'temporal, postgres, redis x6, kafka, rabbitmq, ferretdb, neo4j, registry, ui', value: file };
+        return {
+          note: ownServers(process.env)
+            .map(({ name }) => name)
+            .join(', '),
+          value: file,
+        };
       });
       const { people, agentEnvironment } = await step('Set up', async () => ({
         note: 'tables, people, keys',
-        value: await setUpApplication(ctx),
+        value: await setUpApplication(ctx, stack),
       }));
       stopping.signal.throwIfAborted();
       supervisor = createSupervisor(ctx.dataDir, {

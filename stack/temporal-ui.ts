@@ -26,7 +26,7 @@ export const temporalUi: Server = {
     await writeFile(
       join(dir, 'local.yaml'),
       [
-        `temporalGrpcAddress: 127.0.0.1:${ctx.port('temporal')}`,
+        `temporalGrpcAddress: ${process.env['TEMPORAL_ADDRESS'] ?? `127.0.0.1:${ctx.port('temporal')}`}`,
         'host: 127.0.0.1',
         `port: ${ctx.port('temporalUi')}`,
         'enableUi: true',

@@ -58,6 +58,22 @@ export async function ensureNamespace(address: string, name: string, retentionDa
   }
 }
 
+/** A new namespace is seen by every part of the server only after its cache was refreshed: prepared means usable. */
+export async function prepareNamespace(ctx: StackContext, at: string, name: string): Promise<void> {
+  await ctx.until(`namespace ${name}`, 30, () => ensureNamespace(at, name));
+  await ctx.until('search attributes', 30, async () => {
+    const connection = await Connection.connect({ address: at });
+    try {
+      await connection.workflowService.listWorkflowExecutions({
+        namespace: name,
+        query: `${searchAttributes.kind} = "none"`,
+      });
+    } finally {
+      await connection.close();
+    }
+  });
+}
+
 const address = (ctx: StackContext): string => `127.0.0.1:${ctx.port('temporal')}`;
 
 /** Temporal's dev server on a file: survives a killed process, not a power loss (WAL, synchronous NORMAL). */
@@ -112,20 +128,6 @@ export const temporal: Server = {
       await connection.close();
     }
   },
-  // A new namespace is seen by every part of the server only after its cache was refreshed: ready means usable.
-  async provision(ctx) {
-    await ctx.until(`namespace ${namespace}`, 30, () => ensureNamespace(address(ctx), namespace));
-    await ctx.until('search attributes', 30, async () => {
-      const connection = await Connection.connect({ address: address(ctx) });
-      try {
-        await connection.workflowService.listWorkflowExecutions({
-          namespace,
-          query: `${searchAttributes.kind} = "none"`,
-        });
-      } finally {
-        await connection.close();
-      }
-    });
-  },
+  provision: (ctx) => prepareNamespace(ctx, address(ctx), namespace),
   stop: (ctx) => ctx.stopProcess('temporal'),
 };

@@ -13,4 +13,4 @@ export const busWorkerConfig = z.object({
   AATS_COORDINATOR_ADDRESS: address,
 });
 /** Queue `data`: the artifact store. */
-export const dataWorkerConfig = z.object({ ...worker.shape, ...mongoConfig.shape, AATS_CA_FILE: z.string().min(1) });
+export const dataWorkerConfig = z.object({ ...worker.shape, ...mongoConfig.shape });

@@ -7,7 +7,7 @@ export const kafkaConfig = z.object({
   AATS_KAFKA_BROKERS: z.string().min(1),
   AATS_KAFKA_USER: z.string().min(1),
   AATS_KAFKA_PASSWORD_FILE: z.string().min(1),
-  AATS_CA_FILE: z.string().min(1),
+  AATS_SERVERS_CA_FILE: z.string().min(1),
 });
 export type KafkaConfig = z.output<typeof kafkaConfig>;
 /** Where the client's warnings go; it calls many things an error that it then tries again. */
@@ -17,7 +17,7 @@ export function createKafka(config: KafkaConfig, clientId: string, log: KafkaLog
   return new Kafka({
     clientId,
     brokers: config.AATS_KAFKA_BROKERS.split(','),
-    ssl: { ca: [readFileSync(config.AATS_CA_FILE, 'utf8')], minVersion: 'TLSv1.3' },
+    ssl: { ca: [readFileSync(config.AATS_SERVERS_CA_FILE, 'utf8')], minVersion: 'TLSv1.3' },
     sasl: {
       mechanism: 'scram-sha-512',
       username: config.AATS_KAFKA_USER,

@@ -6,7 +6,7 @@ import { z } from 'zod';
 export const rabbitmqConfig = z.object({
   AATS_RABBITMQ_URL: z.url({ protocol: /^amqps$/ }),
   AATS_RABBITMQ_PASSWORD_FILE: z.string().min(1),
-  AATS_CA_FILE: z.string().min(1),
+  AATS_SERVERS_CA_FILE: z.string().min(1),
 });
 export type RabbitMqConfig = z.output<typeof rabbitmqConfig>;
 
@@ -29,7 +29,7 @@ export function createRabbitMq(
   const url = new URL(config.AATS_RABBITMQ_URL);
   url.password = encodeURIComponent(readFileSync(config.AATS_RABBITMQ_PASSWORD_FILE, 'utf8').trimEnd());
   url.searchParams.set('heartbeat', '10');
-  const ca = [readFileSync(config.AATS_CA_FILE)];
+  const ca = [readFileSync(config.AATS_SERVERS_CA_FILE)];
   let connection: Promise<ChannelModel> | undefined;
   let channel: Promise<ConfirmChannel> | undefined;
   let closed = false;

@@ -6,7 +6,7 @@ import { z } from 'zod';
 export const mongoConfig = z.object({
   AATS_MONGO_URL: z.url({ protocol: /^mongodb(\+srv)?$/ }),
   AATS_MONGO_PASSWORD_FILE: z.string().min(1).optional(),
-  AATS_CA_FILE: z.string().min(1).optional(),
+  AATS_SERVERS_CA_FILE: z.string().min(1).optional(),
 });
 export type MongoConfig = z.output<typeof mongoConfig>;
 
@@ -27,7 +27,7 @@ export async function openMongo(config: MongoConfig): Promise<Mongo> {
     appName: 'aats',
     serverSelectionTimeoutMS: 10_000,
     ...(password && { auth: { username: decodeURIComponent(url.username), password } }),
-    ...(overTls && config.AATS_CA_FILE && { tlsCAFile: config.AATS_CA_FILE }),
+    ...(overTls && config.AATS_SERVERS_CA_FILE && { tlsCAFile: config.AATS_SERVERS_CA_FILE }),
   });
   const db = client.db();
   return {

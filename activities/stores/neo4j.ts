@@ -7,7 +7,7 @@ export const neo4jConfig = z.object({
   AATS_NEO4J_URL: z.url({ protocol: /^(bolt|neo4j)(\+s)?$/ }),
   AATS_NEO4J_USER: z.string().min(1),
   AATS_NEO4J_PASSWORD_FILE: z.string().min(1),
-  AATS_CA_FILE: z.string().min(1).optional(),
+  AATS_SERVERS_CA_FILE: z.string().min(1).optional(),
 });
 export type Neo4jConfig = z.output<typeof neo4jConfig>;
 
@@ -24,7 +24,7 @@ const createDriver: (url: string, auth: AuthToken, options: Pick<Config, keyof C
 /** Opens the pool without waiting for the server. A URL ending in `+s` brings its own trust; else the CA file is it. */
 export async function openNeo4j(config: Neo4jConfig): Promise<Neo4j> {
   const password = (await readFile(config.AATS_NEO4J_PASSWORD_FILE, 'utf8')).trimEnd();
-  const ownTrust = !new URL(config.AATS_NEO4J_URL).protocol.endsWith('+s:') && config.AATS_CA_FILE !== undefined;
+  const ownTrust = !new URL(config.AATS_NEO4J_URL).protocol.endsWith('+s:') && config.AATS_SERVERS_CA_FILE !== undefined;
   const options = {
     userAgent: 'aats',
     disableLosslessIntegers: true,
@@ -33,7 +33,7 @@ export async function openNeo4j(config: Neo4jConfig): Promise<Neo4j> {
     ...(ownTrust && {
       encrypted: 'ENCRYPTION_ON' as const,
       trust: 'TRUST_CUSTOM_CA_SIGNED_CERTIFICATES' as const,
-      trustedCertificates: [config.AATS_CA_FILE ?? ''],
+      trustedCertificates: [config.AATS_SERVERS_CA_FILE ?? ''],
     }),
   };
   const driver = createDriver(config.AATS_NEO4J_URL, neo4j.auth.basic(config.AATS_NEO4J_USER, password), options);

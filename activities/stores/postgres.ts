@@ -6,7 +6,7 @@ import { z } from 'zod';
 export const postgresConfig = z.object({
   AATS_POSTGRES_URL: z.url({ protocol: /^postgres(ql)?$/ }),
   AATS_POSTGRES_PASSWORD_FILE: z.string().min(1),
-  AATS_CA_FILE: z.string().min(1),
+  AATS_SERVERS_CA_FILE: z.string().min(1),
 });
 export type PostgresConfig = z.output<typeof postgresConfig>;
 
@@ -20,7 +20,7 @@ export function createPostgres(config: PostgresConfig, max = 10): Pool {
     user: decodeURIComponent(url.username),
     database: decodeURIComponent(url.pathname.slice(1)),
     password: readFileSync(config.AATS_POSTGRES_PASSWORD_FILE, 'utf8').trimEnd(),
-    ssl: { ca: readFileSync(config.AATS_CA_FILE, 'utf8'), minVersion: 'TLSv1.3' },
+    ssl: { ca: readFileSync(config.AATS_SERVERS_CA_FILE, 'utf8'), minVersion: 'TLSv1.3' },
     max,
     connectionTimeoutMillis: 3000,
     statement_timeout: 10_000,

@@ -7,7 +7,7 @@ export const redisConfig = z.object({
   AATS_REDIS_NODES: z.string().min(1),
   AATS_REDIS_USER: z.string().min(1),
   AATS_REDIS_PASSWORD_FILE: z.string().min(1),
-  AATS_CA_FILE: z.string().min(1),
+  AATS_SERVERS_CA_FILE: z.string().min(1),
 });
 export type RedisConfig = z.output<typeof redisConfig>;
 export type RedisCluster = Cluster;
@@ -26,7 +26,7 @@ export function createRedis(config: RedisConfig): Cluster {
     redisOptions: {
       username: config.AATS_REDIS_USER,
       password: readFileSync(config.AATS_REDIS_PASSWORD_FILE, 'utf8').trimEnd(),
-      tls: { ca: readFileSync(config.AATS_CA_FILE), minVersion: 'TLSv1.3' },
+      tls: { ca: readFileSync(config.AATS_SERVERS_CA_FILE), minVersion: 'TLSv1.3' },
       connectTimeout: 2000,
     },
   });

@@ -1,5 +1,5 @@
 """An agent without any SDK: plain pika over TLS. It registers, sends signs of life, takes tasks and reports, all by
-CloudEvents on RabbitMQ. Environment: AATS_RABBITMQ_URL, AATS_RABBITMQ_PASSWORD_FILE, AATS_CA_FILE, AATS_AGENT_ID."""
+CloudEvents on RabbitMQ. Environment: AATS_RABBITMQ_URL, AATS_RABBITMQ_PASSWORD_FILE, AATS_SERVERS_CA_FILE, AATS_AGENT_ID."""
 
 import json
 import os
@@ -22,7 +22,7 @@ def connect():
     url = urlsplit(os.environ["AATS_RABBITMQ_URL"])
     with open(os.environ["AATS_RABBITMQ_PASSWORD_FILE"], encoding="utf8") as file:
         password = file.read().strip()
-    context = ssl.create_default_context(cafile=os.environ["AATS_CA_FILE"])
+    context = ssl.create_default_context(cafile=os.environ["AATS_SERVERS_CA_FILE"])
     context.minimum_version = ssl.TLSVersion.TLSv1_3
     return pika.BlockingConnection(
         pika.ConnectionParameters(

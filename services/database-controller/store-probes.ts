@@ -12,7 +12,7 @@ export interface Probe {
 
 /** PostgreSQL by a query over verified TLS, as a user that may do nothing else. */
 export function postgresProbe(config: DatabaseControllerConfig): Probe {
-  const { AATS_POSTGRES_URL, AATS_POSTGRES_PASSWORD_FILE, AATS_CA_FILE } = config;
+  const { AATS_POSTGRES_URL, AATS_POSTGRES_PASSWORD_FILE, AATS_SERVERS_CA_FILE } = config;
   // Not as a connection string: what such a string lacks, the password, it would take away from the rest.
   const url = new URL(AATS_POSTGRES_URL);
   const pool = new Pool({
@@ -23,7 +23,7 @@ export function postgresProbe(config: DatabaseControllerConfig): Probe {
     max: 1,
     connectionTimeoutMillis: 2000,
     ...(AATS_POSTGRES_PASSWORD_FILE && { password: readSecretFile(AATS_POSTGRES_PASSWORD_FILE) }),
-    ssl: { ca: readFileSync(AATS_CA_FILE) },
+    ssl: { ca: readFileSync(AATS_SERVERS_CA_FILE) },
   });
   // An idle connection that breaks is replaced at the next query.
   pool.on('error', () => undefined);
@@ -37,9 +37,9 @@ export function postgresProbe(config: DatabaseControllerConfig): Probe {
 
 /** Redis Cluster by what any one node says of the whole: every slot must be served. */
 export function redisProbe(config: DatabaseControllerConfig): Probe {
-  const { AATS_REDIS_NODES, AATS_REDIS_USER, AATS_REDIS_PASSWORD_FILE, AATS_CA_FILE } = config;
+  const { AATS_REDIS_NODES, AATS_REDIS_USER, AATS_REDIS_PASSWORD_FILE, AATS_SERVERS_CA_FILE } = config;
   const password = AATS_REDIS_PASSWORD_FILE && readSecretFile(AATS_REDIS_PASSWORD_FILE);
-  const ca = readFileSync(AATS_CA_FILE);
+  const ca = readFileSync(AATS_SERVERS_CA_FILE);
   const stateBy = async (node: string): Promise<string> => {
     const [host = '', port = ''] = node.split(':');
     const redis = new Redis({

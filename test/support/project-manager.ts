@@ -60,7 +60,7 @@ export async function startProjectManagerBench(echo: Echo, people: readonly Pers
     AATS_KAFKA_BROKERS: true,
     AATS_KAFKA_USER: true,
     AATS_KAFKA_PASSWORD_FILE: true,
-    AATS_CA_FILE: true,
+    AATS_SERVERS_CA_FILE: true,
   });
   const producer = createProducer(createKafka(kafkaConfig.parse(admin), 'test'));
   await producer.connect();
@@ -210,7 +210,7 @@ async function openNamespace(): Promise<TestWorkflowEnvironment> {
 /** The tables, and the people of one test among the others'. Gives what removes them. */
 async function openPeople(people: readonly Person[]): Promise<() => Promise<void>> {
   const config = projectManagerConfig
-    .pick({ AATS_POSTGRES_URL: true, AATS_POSTGRES_PASSWORD_FILE: true, AATS_CA_FILE: true })
+    .pick({ AATS_POSTGRES_URL: true, AATS_POSTGRES_PASSWORD_FILE: true, AATS_SERVERS_CA_FILE: true })
     .parse(identityEnvironment('admin'));
   const pool = createPostgres(config, 1);
   const client = new PostgresClient(pool.options);

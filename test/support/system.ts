@@ -27,7 +27,7 @@ const dist = join(packageRoot, 'dist');
 export async function startSystem(options: { readonly agents?: readonly AppProcess[] } = {}): Promise<System> {
   const stack = stackFile();
   const ctx = await createStackContext({ dataDir: stack.dataDir, portOffset: stack.portOffset });
-  const { people, agentEnvironment } = await setUpApplication(ctx);
+  const { people, agentEnvironment } = await setUpApplication(ctx, stack);
   const agents = options.agents ?? demoAgents;
   await stopLeftovers(
     stack.dataDir,

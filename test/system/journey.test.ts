@@ -99,7 +99,7 @@ describe('the whole system', () => {
     const {
       AATS_RABBITMQ_URL = '',
       AATS_RABBITMQ_PASSWORD_FILE = '',
-      AATS_CA_FILE = '',
+      AATS_SERVERS_CA_FILE = '',
     } = system.stack.identities.agent;
     const folder = mkdtempSync(join(tmpdir(), 'aats-python-'));
     await run('python3', ['-m', 'venv', folder]);
@@ -107,7 +107,7 @@ describe('the whole system', () => {
       timeout: 120_000,
     });
     const agent = execFile(join(folder, 'bin', 'python'), [join(packageRoot, 'examples', 'python-agent', 'agent.py')], {
-      env: { AATS_RABBITMQ_URL, AATS_RABBITMQ_PASSWORD_FILE, AATS_CA_FILE, AATS_AGENT_ID: 'python-1' },
+      env: { AATS_RABBITMQ_URL, AATS_RABBITMQ_PASSWORD_FILE, AATS_SERVERS_CA_FILE, AATS_AGENT_ID: 'python-1' },
     });
     try {
       const planId = id('python');
