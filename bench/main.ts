@@ -4,6 +4,7 @@ import { Command } from 'commander';
 import { dataConverter } from '../services/runtime/payload-codec';
 import { type AppProcess, services, supervised, untilReady } from '../stack/app';
 import { createStackContext, defaultDataDir } from '../stack/context';
+import { readPortOffset } from '../stack/options';
 import { packageRoot } from '../stack/package-root';
 import { runningPid } from '../stack/processes';
 import { setUpApplication } from '../stack/set-up';
@@ -15,7 +16,7 @@ import { validatePlan } from '../workflows/plan-language';
 import { cpuSeconds, median } from './process-time';
 
 interface Options {
-  readonly portOffset: string;
+  readonly portOffset: number;
   readonly dataDir: string;
   readonly rounds: string;
 }
@@ -29,7 +30,7 @@ const program = new Command('bench').description('what README and docs quote is 
 program
   .command('plan')
   .description('a plan through Kafka and a real agent, beside a bare Temporal workflow with an activity a task')
-  .option('--port-offset <n>', 'move every port', '0')
+  .option('--port-offset <n>', 'move every port', readPortOffset, 0)
   .option('--data-dir <path>', 'where the data is', join(defaultDataDir(), '..', 'bench'))
   .option('--rounds <n>', 'of each; the median counts', '3')
   .action((options: Options) => benchPlan(options));
@@ -55,7 +56,7 @@ const warmUpRounds = 3;
 const needed = ['database-controller', 'communication-coordinator', 'worker-plans', 'worker-data'];
 
 async function benchPlan({ portOffset, dataDir, rounds }: Options): Promise<void> {
-  const ctx = await createStackContext({ portOffset: Number(portOffset), dataDir });
+  const ctx = await createStackContext({ portOffset, dataDir });
   const supervisor = createSupervisor(ctx.dataDir);
   const stop = async (): Promise<void> => {
     await supervisor.stopAll(10);

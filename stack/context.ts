@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { chmod, chown, mkdir } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
@@ -14,6 +15,7 @@ import { createToolchain } from './toolchain';
 export interface StackOptions {
   readonly dataDir?: string;
   readonly portOffset?: number;
+  /** Absent: as many as the data folder was made with, 1 in a new one. */
   readonly brokers?: 1 | 3;
   readonly progress?: (line: string) => void;
 }
@@ -30,6 +32,16 @@ export const defaultDataDir = (): string =>
 export const defaultCacheDir = (): string =>
   process.env['AATS_CACHE_DIR'] ??
   (isRoot() ? '/var/cache/aats' : join(process.env['XDG_CACHE_HOME'] ?? join(homedir(), '.cache'), 'aats'));
+
+/** Who leads what stands in the brokers' own data: their number cannot change with one run. */
+function brokerCount(dataDir: string, wanted: 1 | 3 | undefined): 1 | 3 {
+  const made = existsSync(join(dataDir, 'kafka-3')) ? 3 : existsSync(join(dataDir, 'kafka')) ? 1 : undefined;
+  if (made !== undefined && wanted !== undefined && made !== wanted)
+    throw new Error(
+      `the data in ${dataDir} is of ${made} Kafka broker${made === 1 ? '' : 's'}; reset it, or take another --data-dir`,
+    );
+  return made ?? wanted ?? 1;
+}
 
 /** The stack's folders, user, secrets and certificates; makes what is missing and starts nothing. */
 export async function createStackContext(options: StackOptions = {}): Promise<StackContext> {
@@ -51,7 +63,7 @@ export async function createStackContext(options: StackOptions = {}): Promise<St
     cacheDir,
     dataDir,
     portOffset,
-    brokers: options.brokers ?? 1,
+    brokers: brokerCount(dataDir, options.brokers),
     ...(serverUser && { serverUser }),
     port: (name) => ports[name] + portOffset,
     async serverDir(server) {

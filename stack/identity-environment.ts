@@ -108,6 +108,7 @@ async function environmentOf(ctx: StackContext, identity: Identity): Promise<Rec
     kafka: async () =>
       given('AATS_KAFKA_') ?? {
         AATS_KAFKA_BROKERS: brokers(ctx).join(','),
+        AATS_KAFKA_REPLICATION: String(ctx.brokers),
         AATS_KAFKA_USER: identity,
         AATS_KAFKA_PASSWORD_FILE: await secret('kafka'),
       },

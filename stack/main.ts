@@ -1,11 +1,11 @@
-import { existsSync } from 'node:fs';
+import { createReadStream, existsSync } from 'node:fs';
 import { rm, rmdir } from 'node:fs/promises';
-import { createReadStream } from 'node:fs';
 import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
-import { Command, InvalidArgumentError } from 'commander';
+import { Command } from 'commander';
 import { createStackContext, defaultDataDir } from './context';
 import { doctor } from './doctor';
+import { readBrokers, readPortOffset } from './options';
 import { memoryOf, runningPid } from './processes';
 import type { Server, StackContext } from './server';
 import { allServers, ownServers } from './servers';
@@ -14,25 +14,14 @@ import { bringUp, isRunning, takeDown, type Phase } from './up';
 interface Options {
   readonly portOffset: number;
   readonly dataDir: string;
-  readonly brokers: 1 | 3;
+  readonly brokers?: 1 | 3;
   readonly json?: boolean;
 }
-const number = (text: string): number => {
-  const value = Number(text);
-  if (!Number.isInteger(value) || value < 0 || value > 40_000)
-    throw new InvalidArgumentError('a whole number from 0 to 40000');
-  return value;
-};
-const brokerCount = (text: string): 1 | 3 => {
-  if (text !== '1' && text !== '3') throw new InvalidArgumentError('1 or 3');
-  return text === '1' ? 1 : 3;
-};
-
 const program = new Command('stack')
   .description('the local servers of AATS alone')
-  .option('--port-offset <n>', 'move every port', number, 0)
+  .option('--port-offset <n>', 'move every port', readPortOffset, 0)
   .option('--data-dir <path>', 'where their data is', defaultDataDir())
-  .option('--brokers <n>', 'Kafka brokers: 1, or 3 for replication 3', brokerCount, 1)
+  .option('--brokers <n>', 'Kafka brokers: 1, or 3 for replication 3', readBrokers)
   .option('--json', 'for programs')
   .configureHelp({ showGlobalOptions: true });
 const say = (text: string): void => void process.stdout.write(`${text}\n`);

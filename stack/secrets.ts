@@ -12,7 +12,8 @@ export async function ensureSecret(
   await mkdir(dir, { recursive: true, mode: 0o700 });
   const aside = `${path}.${process.pid}.${randomBytes(4).toString('hex')}`;
   try {
-    await writeFile(aside, randomBytes(24).toString('base64url'), { mode: 0o600 });
+    // Hexadecimal: a tool that is given one that begins with a hyphen takes it for an option.
+    await writeFile(aside, randomBytes(24).toString('hex'), { mode: 0o600 });
     // A hard link appears whole or not at all, and never over an existing name.
     await link(aside, path).catch((error: unknown) => {
       if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;

@@ -9,6 +9,7 @@ import { withLock } from './cache';
 import { createStackContext, defaultDataDir } from './context';
 import { currentCode, type DemoPerson } from './demo-people';
 import { followPlan, hasEnded, type PlanAnswer, startExample } from './demo-plan';
+import { readBrokers, readPortOffset } from './options';
 import { packageRoot } from './package-root';
 import { signInAs } from './rest-session';
 import { doctor } from './doctor';
@@ -21,12 +22,14 @@ import { bringUp, takeDown } from './up';
 
 interface Options {
   readonly unattended?: boolean;
-  readonly portOffset: string;
+  readonly portOffset: number;
+  readonly brokers?: 1 | 3;
   readonly dataDir: string;
 }
 const options = new Command('start')
   .option('--unattended', 'answer the approval as a person would, wait for the end, stop everything')
-  .option('--port-offset <n>', 'move every port', '0')
+  .option('--port-offset <n>', 'move every port', readPortOffset, 0)
+  .option('--brokers <n>', 'Kafka brokers: 1, or 3 for replication 3', readBrokers)
   .option('--data-dir <path>', 'where the data is', defaultDataDir())
   .parse()
   .opts<Options>();
@@ -70,7 +73,7 @@ async function main(): Promise<number> {
   say(
     `\n  ${paint('bold', 'AATS')} 0.1.0${paint('dim', `   Node ${process.versions.node}, ${cpus().length} cores, ${(freemem() / 1024 ** 3).toFixed(1)} GiB of memory free`)}\n`,
   );
-  const ctx = await createStackContext({ portOffset: Number(options.portOffset), dataDir: options.dataDir });
+  const ctx = await createStackContext(options);
   return withLock(join(ctx.dataDir, 'run', 'start.lock'), async () => {
     const names = [...services, ...demoAgents].map(({ name }) => name);
     await step('Prerequisites found', async () => {

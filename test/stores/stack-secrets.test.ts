@@ -9,9 +9,9 @@ describe('secrets of a stack', () => {
     rmSync(dataDir, { recursive: true, force: true });
   });
 
-  it('are random, fit into a URL and are closed to others', async () => {
+  it('are random, fit into a URL and into arguments, and are closed to others', async () => {
     const [one, other] = await Promise.all([ensureSecret(dataDir, 'one'), ensureSecret(dataDir, 'other')]);
-    expect(one.value).toMatch(/^[A-Za-z0-9_-]{32}$/);
+    expect(one.value).toMatch(/^[0-9a-f]{48}$/);
     expect(other.value).not.toBe(one.value);
     expect([statSync(one.path).mode & 0o777, statSync(join(dataDir, 'secrets')).mode & 0o777]).toEqual([0o600, 0o700]);
   });
