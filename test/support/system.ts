@@ -39,7 +39,12 @@ export async function startSystem(options: { readonly agents?: readonly AppProce
   };
   for (const app of services) supervisor.start(supervised(app, stack, dist));
   const caFile = stack.identities.cli['AATS_CA_FILE'] ?? '';
-  await Promise.all(services.flatMap(({ ready }) => (ready ? [untilReady(ready(stack), caFile, 60)] : [])));
+  try {
+    await Promise.all(services.flatMap(({ ready }) => (ready ? [untilReady(ready(stack), caFile, 60)] : [])));
+  } catch (error) {
+    await supervisor.stopAll(5);
+    throw error;
+  }
   for (const agent of agents) startAgent(agent);
   const sessions = new Map<string, Promise<RestSession>>();
   const person = (name: string): DemoPerson & { code(): string } => {
