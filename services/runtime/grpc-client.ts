@@ -7,7 +7,14 @@ import {
   type MessageInitShape,
   type MessageShape,
 } from '@bufbuild/protobuf';
-import { type ChannelCredentials, Client, Metadata, type ServiceError, type ClientReadableStream } from '@grpc/grpc-js';
+import {
+  type ChannelCredentials,
+  Client,
+  type ClientReadableStream,
+  type ClientUnaryCall,
+  Metadata,
+  type ServiceError,
+} from '@grpc/grpc-js';
 import { fromGrpcError } from './failure-status';
 import { definitionOf } from './grpc-handlers';
 
@@ -31,6 +38,8 @@ export type GrpcClient<S extends DescService> = { readonly [K in keyof S['method
   close(): void;
 };
 
+type Call = Pick<ClientUnaryCall, 'cancel' | 'once'>;
+
 export interface GrpcClientOptions {
   readonly address: string;
   readonly credentials: ChannelCredentials;
@@ -52,16 +61,17 @@ export function createGrpcClient<S extends DescService>(service: S, options: Grp
     const limit = timeoutMs ?? (streams ? undefined : 30_000);
     return { metadata, callOptions: limit === undefined ? {} : { deadline: Date.now() + limit }, signal };
   };
-  const follow = (signal: AbortSignal | undefined, call: { cancel(): void }): void => {
-    if (signal?.aborted) call.cancel();
-    else
-      signal?.addEventListener(
-        'abort',
-        () => {
-          call.cancel();
-        },
-        { once: true },
-      );
+  const follow = (signal: AbortSignal | undefined, call: Call): void => {
+    if (!signal) return;
+    const stop = (): void => {
+      call.cancel();
+    };
+    if (signal.aborted) stop();
+    signal.addEventListener('abort', stop);
+    // A signal outlives its calls: what has ended is not followed any more.
+    call.once('status', () => {
+      signal.removeEventListener('abort', stop);
+    });
   };
   const methods = service.methods.map((method) => {
     const { path, requestSerialize, responseDeserialize } = definitionOf(method);

@@ -1,3 +1,4 @@
+import { getEventListeners } from 'node:events';
 import { Client, loadPackageDefinition, type ServiceClientConstructor } from '@grpc/grpc-js';
 import { service as healthService } from 'grpc-health-check';
 import { pino } from 'pino';
@@ -107,6 +108,17 @@ describe('gRPC', () => {
       { kind: 'person', person: petra, tokenId: expect.any(String) as unknown },
       { kind: 'person', person: petra, tokenId: expect.any(String) as unknown },
     ]);
+  });
+
+  it('follows the signal of a call no longer than the call lasts', async () => {
+    const { signal } = new AbortController();
+    await client.getPlan({ planId: 'a' }, { signal });
+    await client.getPlan({ planId: 'bug' }, { signal }).catch(() => undefined);
+    await expect(async () => {
+      for await (const { event } of client.watchPlan({ planId: 'broken' }, { signal }))
+        expect(event.case).toBe('progress');
+    }).rejects.toMatchObject({ type: 'SlowReader' });
+    expect(getEventListeners(signal, 'abort')).toEqual([]);
   });
 
   it('takes a certificate of another authority with our name in it for nobody', async () => {
