@@ -17,6 +17,7 @@ import {
   runsOf,
   type TaskRun,
   taskOf,
+  tellToStop,
   topOf,
 } from './plan-state';
 
@@ -29,8 +30,7 @@ export function stopEverything(run: PlanRun, now: number): void {
       run.effects.withdrawals.push(task.gate.approvalId);
       closeGate(run, task, now);
     }
-    if ((task.state === 'running' || task.state === 'dispatched') && !isFanOut)
-      run.effects.cancels.push({ planId: run.planId, taskId: task.id, attempt: task.attempt });
+    if ((task.state === 'running' || task.state === 'dispatched') && !isFanOut) tellToStop(run, task);
     // A result that was waiting to be shown to people is not waited for.
     const isReported = task.reason === toBeApproved;
     if (task.state === 'running' && !isReported) {
@@ -165,6 +165,7 @@ export function compensationReported(run: PlanRun, task: TaskRun, report: TaskRe
       );
       return;
     case 'lost':
+      tellToStop(run, task);
       compensationFailed(
         run,
         task,

@@ -3,7 +3,17 @@ import { type AttemptView, inlineLimitBytes, type TaskFailure } from './contract
 import type { RetryPolicy } from './contracts/plan-definition';
 import { artifactsIn, isArtifactReference, validateValue } from './json-schema';
 import { setResult } from './plan-results';
-import { definitionOf, enter, enterPlan, isEnded, type PlanRun, runsOf, type TaskRun, taskOf } from './plan-state';
+import {
+  definitionOf,
+  enter,
+  enterPlan,
+  isEnded,
+  type PlanRun,
+  runsOf,
+  type TaskRun,
+  taskOf,
+  tellToStop,
+} from './plan-state';
 
 /** Failures of the engine that no retry can help. */
 const final: ReadonlySet<string> = new Set([
@@ -54,7 +64,7 @@ function stopItems(run: PlanRun, task: TaskRun, now: number): void {
   for (const item of runsOf(run, task)) {
     if (isEnded(item)) continue;
     if (item.state === 'dispatched' || item.state === 'running') {
-      run.effects.cancels.push({ planId: run.planId, taskId: item.id, attempt: item.attempt });
+      tellToStop(run, item);
       closeAttempt(item, 'cancelled', now);
     }
     enter(run, item, 'cancelled', now);

@@ -2,7 +2,7 @@ import type { ApprovalOutcome } from './contracts/approval';
 import type { TaskReport } from './contracts/messages';
 import { attemptFailed, attemptSucceeded } from './plan-outcome';
 import { compensationReported } from './plan-ending';
-import { definitionOf, enter, type PlanRun } from './plan-state';
+import { definitionOf, enter, type PlanRun, tellToStop } from './plan-state';
 
 const isRecord = (value: unknown): value is Readonly<Record<string, unknown>> =>
   typeof value === 'object' && value !== null;
@@ -104,6 +104,7 @@ export function applyReport(run: PlanRun, report: TaskReport, now: number): void
       );
       return;
     case 'lost':
+      tellToStop(run, task);
       attemptFailed(
         run,
         task,

@@ -202,6 +202,11 @@ export function taskOf(run: PlanRun, id: string): TaskRun {
   return task;
 }
 
+/** The agent that has the attempt, or comes back with it after it was given up, is told to stop. */
+export function tellToStop(run: PlanRun, { id, attempt }: TaskRun): void {
+  run.effects.cancels.push({ planId: run.planId, taskId: id, attempt });
+}
+
 const isUnderWay = (state: TaskState): boolean => state === 'dispatched' || state === 'running';
 const isActive = (state: TaskState): boolean => state !== 'pending' && !endStates.has(state);
 

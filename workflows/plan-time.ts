@@ -1,6 +1,6 @@
 import { compensationFailed, compensationOf, retryCompensation } from './plan-ending';
 import { attemptFailed, closeAttempt, fail } from './plan-outcome';
-import { definitionOf, enter, enterPlan, isEnded, type PlanRun, type TaskRun, taskOf } from './plan-state';
+import { definitionOf, enter, enterPlan, isEnded, type PlanRun, type TaskRun, taskOf, tellToStop } from './plan-state';
 
 const clockRuns = (run: PlanRun): boolean =>
   run.stillSince === undefined && (run.state === 'running' || run.state === 'paused');
@@ -49,14 +49,14 @@ function timeOut(run: PlanRun, task: TaskRun, now: number): void {
   const isUndone = task.state === 'compensating';
   const { timeoutMs } = isUndone ? compensationOf(run, task) : definitionOf(run, task);
   const failure = { type: 'Timeout', message: `attempt ${task.attempt} took longer than ${timeoutMs / 1000} s` };
-  run.effects.cancels.push({ planId: run.planId, taskId: task.id, attempt: task.attempt });
+  tellToStop(run, task);
   if (isUndone) compensationFailed(run, task, failure, true, now);
   else attemptFailed(run, task, failure, true, now);
 }
 
 function missDeadline(run: PlanRun, task: TaskRun, now: number): void {
   if (task.items === undefined && (task.state === 'dispatched' || task.state === 'running')) {
-    run.effects.cancels.push({ planId: run.planId, taskId: task.id, attempt: task.attempt });
+    tellToStop(run, task);
     closeAttempt(task, 'failed', now);
   }
   const seconds = (definitionOf(run, task).deadlineMs ?? 0) / 1000;

@@ -70,6 +70,14 @@ describe('plan engine', () => {
     expect(run.state).toBe('succeeded');
   });
 
+  it('tells an agent that was given up to stop, for it may come back', () => {
+    const run = begin(plan([task('a')]));
+    report(run, 'a', { kind: 'lost' });
+    expect(run.effects.cancels).toEqual([{ planId: 'p', taskId: 'a', attempt: 1 }]);
+    advance(run, 2);
+    expect(taskOf(run, 'a')).toMatchObject({ state: 'dispatched', attempt: 2 });
+  });
+
   it('changes nothing for a repeated, stale or foreign report', () => {
     const run = begin(
       plan([
