@@ -10,6 +10,8 @@ export interface Work {
   /** Empty folder of this attempt alone, removed after it. */
   readonly folder: string;
   readonly signal: AbortSignal;
+  /** What the plan lets it use, by name: paths in the agent's own store of secrets, never the secrets themselves. */
+  readonly secrets: Readonly<Record<string, string>>;
   progress(message: string): void;
   /** Keeps a document; the same content again gives the same reference. */
   keep(document: {
@@ -51,7 +53,9 @@ export function capability<I extends z.ZodType, O extends z.ZodType>(definition:
       const parsed = input.safeParse(given);
       if (!parsed.success) throw taskFailed('InvalidInput', z.prettifyError(parsed.error));
       // Only declared fields leave: a plan can rely on the schema, and nothing slips out by accident.
-      return output.parse(await run(parsed.data, work)) as Json;
+      const result = output.safeParse(await run(parsed.data, work));
+      if (!result.success) throw taskFailed('OutputInvalid', z.prettifyError(result.error), { retryable: true });
+      return result.data as Json;
     },
   };
 }

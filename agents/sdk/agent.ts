@@ -173,6 +173,7 @@ export async function runAgent(options: AgentOptions, lifecycle: Lifecycle): Pro
         idempotencyKey: `${task.planId}/${task.taskId}`,
         folder,
         signal,
+        secrets: task.secrets ?? {},
         progress,
         keep: (document) => artifacts.put(document, signal),
         fetch: (reference, file) => artifacts.fetch(reference, file, signal),

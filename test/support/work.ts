@@ -29,6 +29,7 @@ export async function createDesk(planId = 'p1') {
       idempotencyKey: `${planId}/task`,
       folder: await mkdtemp(join(base, 'attempt-')),
       signal,
+      secrets: {},
       progress: () => undefined,
       keep,
       fetch: (reference, file) => writeFile(file, contentOf(reference)),
