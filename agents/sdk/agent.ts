@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
@@ -131,7 +132,10 @@ export async function runAgent(options: AgentOptions, lifecycle: Lifecycle): Pro
       return;
     }
     const abort = new AbortController();
+    // A handler may have any number of calls under way.
+    setMaxListeners(0, abort.signal);
     running.set(id, { task, abort });
+    presence.began(task);
     const begun = report({ kind: 'started', heartbeatMs: task.heartbeatMs });
     const work = async (): Promise<void> => {
       const outcome = await perform(

@@ -30,10 +30,17 @@ export async function keepPresent({
   onCancel,
   onDrain,
   logger,
-}: PresenceOptions): Promise<{ drain(): Promise<void>; stop(): Promise<void> }> {
+}: PresenceOptions): Promise<{
+  /** A task has begun: the next sign of life may be due sooner. */
+  began(task: TaskDispatch): void;
+  drain(): Promise<void>;
+  stop(): Promise<void>;
+}> {
   let period = 2000;
   let stopped = false;
   let timer: NodeJS.Timeout | undefined;
+  /** Of the next sign of life; none while one is under way. */
+  let dueAt: number | undefined;
 
   const register = async (): Promise<void> => {
     for (let pause = 200; !stopped; pause = Math.min(5000, pause * 2)) {
@@ -81,15 +88,27 @@ export async function keepPresent({
       else logger.warn({ err: error }, 'a sign of life was not heard');
     }
   };
-  const next = (): void => {
+  // Two missed ones end an attempt: three in the time of one leave room for a lost call.
+  const pauseFor = ({ heartbeatMs }: TaskDispatch): number => Math.max(100, heartbeatMs / 3);
+  const beatAfter = (pause: number): void => {
     if (stopped) return;
-    // Two missed ones end an attempt: three in the time of one leave room for a lost call.
-    const quickest = Math.min(period, ...running().map(({ heartbeatMs }) => heartbeatMs / 3));
-    timer = setTimeout(() => void beat().finally(next), Math.max(100, quickest));
+    clearTimeout(timer);
+    dueAt = Date.now() + pause;
+    timer = setTimeout(() => {
+      dueAt = undefined;
+      void beat().finally(next);
+    }, pause);
+  };
+  const next = (): void => {
+    beatAfter(Math.min(period, ...running().map(pauseFor)));
   };
   await register();
   next();
   return {
+    began(task) {
+      const pause = pauseFor(task);
+      if (dueAt !== undefined && dueAt > Date.now() + pause) beatAfter(pause);
+    },
     drain: async () =>
       void (await coordinator
         .drainAgent({ agentId: registration.agentId }, { timeoutMs: 3000 })
