@@ -1,6 +1,8 @@
 import type { Json } from './contracts/json';
+import { inlineLimitBytes } from './contracts/plan';
 import { ExpressionFailure, evaluateExpression } from './expressions';
 import { soleExpression } from './expression-text';
+import { isArtifactReference } from './json-schema';
 import { proposeArguments } from './plan-arguments';
 import { dispatch } from './plan-dispatch';
 import { advanceEnding, completePlan, stopEverything } from './plan-ending';
@@ -110,6 +112,10 @@ function expand(run: PlanRun, task: TaskRun, now: number): void {
   const { forEach, approval } = definitionOf(run, task);
   if (!forEach) return;
   const list = evaluateExpression(soleExpression(forEach.in) ?? '', scopeFor(run, undefined, [forEach.in]));
+  if (isArtifactReference(list))
+    throw new ExpressionFailure(
+      `forEach.in gave an artifact: a list of more than ${inlineLimitBytes} bytes travels as one, and its elements cannot be seen`,
+    );
   if (!Array.isArray(list)) throw new ExpressionFailure('forEach.in gave no list');
   const elements = list as readonly Json[];
   if (elements.length > forEach.maxItems) {

@@ -62,6 +62,29 @@ describe('plan engine at its edges', () => {
     expect(headerOf(run)).toMatchObject({ state: 'succeeded', counts: { failed: 1, succeeded: 1 } });
   });
 
+  it('says why a list that travels as an artifact has no elements', () => {
+    const run = begin(
+      plan([
+        task('list'),
+        task('each', {
+          needs: ['list'],
+          forEach: { in: '${{ tasks.list.output }}', maxItems: 100, maxFailurePercent: 0 },
+        }),
+      ]),
+    );
+    done(run, 'list', {
+      artifact: `sha256:${'0'.repeat(64)}`,
+      name: 'output.json',
+      mediaType: 'application/json',
+      size: 5000,
+    });
+    expect(taskOf(run, 'each').failure).toEqual({
+      type: 'ExpressionFailed',
+      message:
+        'forEach.in gave an artifact: a list of more than 4096 bytes travels as one, and its elements cannot be seen',
+    });
+  });
+
   it('goes on after a refused forEach, whose items never began', () => {
     const run = begin(plan([each({ approval: approval() })]), { xs: [1, 2] });
     answer(run, 'each', 'rejected');
