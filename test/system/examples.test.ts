@@ -20,7 +20,7 @@ import type { RestSession } from '../../stack/rest-session';
 import { exchanges, queues } from '../../workflows/contracts/messages';
 import { openBookings } from '../support/bookings';
 import { worldOf } from '../support/example-capabilities';
-import { startSystem, type System } from '../support/system';
+import { startSystem, type System, until } from '../support/system';
 
 interface Task {
   readonly task: {
@@ -124,14 +124,6 @@ const taskOf = async (planId: string, taskId: string): Promise<Task> =>
   toJson(GetTaskResponseSchema, await plans.getTask({ planId, taskId })) as unknown as Task;
 const statesOf = async (planId: string): Promise<Readonly<Record<string, string>>> =>
   Object.fromEntries((await plans.getPlan({ planId })).tasks.map(({ id, state }) => [id, state]));
-
-function deferred<T>(): { readonly promise: Promise<T>; readonly resolve: (value: T) => void } {
-  let resolve: (value: T) => void = () => undefined;
-  const promise = new Promise<T>((settle) => {
-    resolve = settle;
-  });
-  return { promise, resolve };
-}
 
 describe('the examples', () => {
   it('are all run here', () => {
@@ -281,7 +273,7 @@ describe('the ways of a task', () => {
         {
           id: 'silent',
           capability: 'never-answer',
-          timeout: '1s',
+          timeout: '2s',
           retry: { maxAttempts: 2, initialInterval: '1ms' },
           onFailure: 'continue',
         },
@@ -311,7 +303,7 @@ describe('the ways of a task', () => {
       {
         id: 'silent',
         capability: 'never-answer',
-        timeout: '1s',
+        timeout: '2s',
         retry: { maxAttempts: 1 },
         compensation: { capability: 'cancel-booking', with: { key } },
       },
@@ -336,20 +328,27 @@ describe('the ways of a task', () => {
         Buffer.from(JSON.stringify(registration)),
         { messageId: registration.id, contentType: 'application/cloudevents+json', type: registration.type },
       );
-      const taken = deferred<string>();
-      const listening = deferred<undefined>();
-      rabbitmq.consume(async (channel) => {
-        await channel.consume(queues.tasks(capability), (message) => {
-          if (message) taken.resolve(readEvent(message.content, ['taskDispatched']).data.taskId);
+      const taken: string[] = [];
+      // There is a queue once the coordinator knows the agent.
+      await new Promise<void>((listening) => {
+        rabbitmq.consume(async (channel) => {
+          await channel.consume(queues.tasks(capability), (message) => {
+            if (!message) return;
+            taken.push(readEvent(message.content, ['taskDispatched']).data.planId);
+            channel.ack(message);
+          });
+          listening();
         });
-        listening.resolve(undefined);
       });
-      await listening.promise;
       const planId = await startTasks('never-begun', [
         { id: 'lost', capability, deadline: '2s', timeout: '1s', onFailure: 'continue' },
         { id: 'instead', capability: 'say', after: ['lost'], with: { text: '${{ tasks.lost.failure.type }}' } },
       ]);
-      expect(await taken.promise).toBe('lost');
+      await until(
+        () => Promise.resolve(taken),
+        (planIds) => planIds.includes(planId),
+        30,
+      );
       expect(await end(planId)).toMatchObject({ state: 'succeeded', counts: { failed: 1, succeeded: 1 } });
       expect((await taskOf(planId, 'instead')).output).toEqual({ said: 'DeadlineExceeded' });
     } finally {
