@@ -24,7 +24,8 @@ const createDriver: (url: string, auth: AuthToken, options: Pick<Config, keyof C
 /** Opens the pool without waiting for the server. A URL ending in `+s` brings its own trust; else the CA file is it. */
 export async function openNeo4j(config: Neo4jConfig): Promise<Neo4j> {
   const password = (await readFile(config.AATS_NEO4J_PASSWORD_FILE, 'utf8')).trimEnd();
-  const ownTrust = !new URL(config.AATS_NEO4J_URL).protocol.endsWith('+s:') && config.AATS_SERVERS_CA_FILE !== undefined;
+  const ownTrust =
+    !new URL(config.AATS_NEO4J_URL).protocol.endsWith('+s:') && config.AATS_SERVERS_CA_FILE !== undefined;
   const options = {
     userAgent: 'aats',
     disableLosslessIntegers: true,
