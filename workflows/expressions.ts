@@ -1,6 +1,7 @@
 import { Environment, type ASTNode, type ParseResult } from '@marcbachmann/cel-js';
 import type { Json, JsonObject } from './contracts/json';
 import { parseText, soleExpression } from './expression-text';
+import { dyn, type PlanType } from './plan-types';
 
 /** Everything an expression may name; nothing else exists: no clock, no chance, no environment, no secrets. */
 export const variables = [
@@ -16,7 +17,6 @@ export const variables = [
   'event',
 ] as const;
 export type Variable = (typeof variables)[number];
-export type Scope = Readonly<Partial<Record<Variable, Json>>>;
 
 /** A text that cannot be evaluated with this data; the task then fails with `ExpressionFailed`. */
 export class ExpressionFailure extends Error {}
@@ -39,12 +39,19 @@ export function parseExpression(source: string): ParseResult {
   return result;
 }
 
-/** JSON for CEL: whole safe numbers are ints, all others doubles. */
-export function toCel(value: Json): unknown {
-  if (typeof value === 'number') return Number.isSafeInteger(value) ? BigInt(value) : value;
-  if (isList(value)) return value.map(toCel);
-  if (typeof value === 'object' && value !== null)
-    return Object.fromEntries(Object.entries(value).map(([key, one]) => [key, toCel(one)]));
+/** JSON for CEL. A number is what its schema declares; undeclared, whole safe ones are ints and all others doubles. */
+export function toCel(value: Json, type: PlanType = dyn): unknown {
+  if (typeof value === 'number') return type.is !== 'double' && Number.isSafeInteger(value) ? BigInt(value) : value;
+  if (isList(value)) {
+    const element = type.is === 'list' ? type.of : dyn;
+    return value.map((one) => toCel(one, element));
+  }
+  if (typeof value === 'object' && value !== null) {
+    const fields = type.is === 'record' ? type.fields : {};
+    return Object.fromEntries(
+      Object.entries(value).map(([key, one]) => [key, toCel(one, Object.hasOwn(fields, key) ? fields[key] : dyn)]),
+    );
+  }
   return value;
 }
 const isList = (value: Json): value is readonly Json[] => Array.isArray(value);
@@ -73,8 +80,6 @@ export function fromCel(value: unknown): Json {
 
 /** A scope whose values were turned into CEL's once, for all expressions of a task. */
 export type CelScope = Readonly<Partial<Record<Variable, unknown>>>;
-export const celScope = (scope: Scope): CelScope =>
-  Object.fromEntries(Object.entries(scope).map(([name, value]) => [name, toCel(value)]));
 
 /** Evaluates one expression; throws ExpressionFailure with the source in the message. */
 export function evaluateExpression(source: string, scope: CelScope): Json {

@@ -8,7 +8,7 @@ import { definitionOf, enter, type PlanRun, type TaskRun, taskOf, topOf } from '
  * All that agents have may come back before the run can end: 2,000 results of 4 KiB are 8 MiB of history, which together
  * with what the run stores and fetches stays below 50 MiB.
  */
-const mostUnderWay = 2000;
+export const mostUnderWay = 2000;
 
 /**
  * Puts as many tasks under way as the limits allow, in the order in which they came; with `sends` off only those that

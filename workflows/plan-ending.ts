@@ -4,6 +4,7 @@ import type { TaskFailure } from './contracts/plan';
 import { ExpressionFailure, evaluateMap, evaluateValue, tasksReadBy } from './expressions';
 import { resultLimitBytes } from './contracts/plan';
 import { limited } from './plan-arguments';
+import { mostUnderWay } from './plan-dispatch';
 import { backOff, closeAttempt, mayRetry, settle, toBeApproved } from './plan-outcome';
 import { recall } from './plan-results';
 import { scopeFor } from './plan-scope';
@@ -50,16 +51,11 @@ export function stopEverything(run: PlanRun, now: number): void {
 }
 
 /** Goes on with the end of a failing or cancelled plan: compensation in reverse of the edges, then the end itself. */
-export function advanceEnding(run: PlanRun, now: number): void {
+export function advanceEnding(run: PlanRun, now: number, sends: boolean): void {
   if ([...run.active].some((id) => taskOf(run, id).state !== 'compensating')) return;
-  if (run.compensating.size === 0) beginCompensation(run, now);
-  // Those that waited for results to be fetched.
-  for (const id of [...run.active]) {
-    const task = taskOf(run, id);
-    if (task.compensation?.underWay === false && task.wakeAt === undefined) dispatchCompensation(run, task, now);
-  }
-  if ([...run.active].length > 0) return;
-  if ([...run.tasks.values()].some((task) => needsCompensation(run, task) && !task.compensation)) return;
+  if (run.compensating.size === 0) beginCompensation(run);
+  compensate(run, now, sends);
+  if (run.turns.length > 0) return;
   const compensated = [...run.tasks.values()].filter(({ compensation }) => compensation !== undefined);
   run.compensation =
     compensated.length === 0
@@ -78,45 +74,68 @@ const needsCompensation = (run: PlanRun, task: TaskRun): boolean =>
   task.state !== 'skipped';
 
 /** Counts, for each task, how many of those after it are not undone yet; with none left it is its turn. */
-function beginCompensation(run: PlanRun, now: number): void {
-  for (const { id } of run.plan.tasks) run.compensating.set(id, (run.dependents.get(id) ?? []).length);
-  run.compensating.set('', 0); // begun, even when there is no task to count
-  for (const { id } of run.plan.tasks) if (run.compensating.get(id) === 0) undo(run, taskOf(run, id), now);
-}
-
-function undo(run: PlanRun, task: TaskRun, now: number): void {
-  const targets = runsOf(run, task).filter((one) => needsCompensation(run, one) && !one.compensation);
-  for (const target of targets) {
-    target.compensation = { tries: 0, underWay: false };
-    delete target.stopping;
-    enter(run, target, 'compensating', now);
-    dispatchCompensation(run, target, now);
-  }
-  undone(run, task, now);
-}
-
-/** When all runs of a task are undone, those that it waited for may be. */
-function undone(run: PlanRun, task: TaskRun, now: number): void {
-  if (runsOf(run, task).some(({ state }) => state === 'compensating')) return;
-  if (run.compensating.get(task.id) !== 0) return;
-  run.compensating.set(task.id, -1);
-  const { needs, after } = definitionOf(run, task);
-  for (const id of [...needs, ...after]) {
-    const left = (run.compensating.get(id) ?? 1) - 1;
-    run.compensating.set(id, left);
-    if (left === 0) undo(run, taskOf(run, id), now);
+function beginCompensation(run: PlanRun): void {
+  for (const { id } of run.plan.tasks) {
+    const followers = (run.dependents.get(id) ?? []).length;
+    run.compensating.set(id, followers);
+    if (followers === 0) run.turns.push(id);
   }
 }
 
-function dispatchCompensation(run: PlanRun, task: TaskRun, now: number): void {
+/** Undoes the tasks whose turn it is; when one is undone, it may be the turn of those that it waited for. */
+function compensate(run: PlanRun, now: number, sends: boolean): void {
+  let underWay = [...run.active].filter((id) => taskOf(run, id).compensation?.underWay).length;
+  const stays: string[] = [];
+  for (const id of run.turns) {
+    const task = taskOf(run, id);
+    const targets = runsOf(run, task);
+    for (const target of targets) if (needsCompensation(run, target) && !target.compensation) undo(run, target, now);
+    for (const target of targets) {
+      if (target.compensation?.underWay !== false || target.state !== 'compensating') continue;
+      if (target.wakeAt !== undefined || underWay >= mostUnderWay) continue;
+      // A run that is about to end sends nothing, but what an agent has answered already.
+      if (!sends && run.early.get(target.id)?.attempt !== target.attempt + 1) continue;
+      if (dispatchCompensation(run, target, now)) underWay += 1;
+    }
+    if (targets.some(({ state }) => state === 'compensating')) stays.push(id);
+    else {
+      const { needs, after } = definitionOf(run, task);
+      settleUndone(run, task, now);
+      for (const before of [...needs, ...after]) {
+        const left = (run.compensating.get(before) ?? 1) - 1;
+        run.compensating.set(before, left);
+        // To the end of the list that is being gone through: not by recursion, for a chain may have 10,000 links.
+        if (left === 0) run.turns.push(before);
+      }
+    }
+  }
+  run.turns = stays;
+}
+
+function undo(run: PlanRun, target: TaskRun, now: number): void {
+  target.compensation = { tries: 0, underWay: false };
+  delete target.stopping;
+  enter(run, target, 'compensating', now);
+  const parent = target.parent === undefined ? undefined : taskOf(run, target.parent);
+  if (parent && parent.state !== 'compensating') enter(run, parent, 'compensating', now);
+}
+
+/** A forEach shows what became of its items. */
+function settleUndone(run: PlanRun, task: TaskRun, now: number): void {
+  if (task.state !== 'compensating') return;
+  const failed = runsOf(run, task).some(({ state }) => state === 'compensationFailed');
+  enter(run, task, failed ? 'compensationFailed' : 'compensated', now);
+}
+
+/** False when it waits for results that are being fetched, or cannot be evaluated and has ended. */
+function dispatchCompensation(run: PlanRun, task: TaskRun, now: number): boolean {
   const definition = compensationOf(run, task);
-  if (!task.compensation) return;
   try {
-    if (!recall(run, [...tasksReadBy([definition.with]), topOf(task)])) return;
+    if (!recall(run, [...tasksReadBy([definition.with]), topOf(task)])) return false;
     const output = task.output ?? null;
     const args = limited(evaluateMap(definition.with, scopeFor(run, task, [definition.with], { output })));
     task.attempt += 1;
-    task.compensation = { tries: task.compensation.tries + 1, underWay: true };
+    task.compensation = { tries: (task.compensation?.tries ?? 0) + 1, underWay: true };
     task.dispatchedAt = now;
     delete task.startedAt;
     delete task.agent;
@@ -135,9 +154,11 @@ function dispatchCompensation(run: PlanRun, task: TaskRun, now: number): void {
       owner: run.owner,
     });
     run.dirty.add(task.id);
+    return true;
   } catch (error) {
     if (!(error instanceof ExpressionFailure)) throw error;
     endCompensation(run, task, { type: 'ExpressionFailed', message: error.message }, now);
+    return false;
   }
 }
 
@@ -195,18 +216,11 @@ export function compensationFailed(
   task.wakeAt = now + backOff(retry, task.compensation.tries, `${run.planId}/${task.id}/${task.attempt}`);
 }
 
-/** A pause between two tries is over. */
-export function retryCompensation(run: PlanRun, task: TaskRun, now: number): void {
-  delete task.wakeAt;
-  dispatchCompensation(run, task, now);
-}
-
 function endCompensation(run: PlanRun, task: TaskRun, failure: TaskFailure | undefined, now: number): void {
   if (task.compensation) task.compensation = { ...task.compensation, underWay: false };
   // One that fails for good does not stop the others.
   if (failure) task.failure = failure;
   enter(run, task, failure ? 'compensationFailed' : 'compensated', now);
-  undone(run, task.parent === undefined ? task : taskOf(run, task.parent), now);
 }
 
 export function compensationOf(run: PlanRun, task: TaskRun): CompensationDefinition {

@@ -26,7 +26,7 @@ export function advance(run: PlanRun, now: number, sends = true): void {
     if (run.state === 'running') dispatch(run, now, sends);
     if (run.state === 'failing' || run.state === 'cancelling') {
       stopEverything(run, now);
-      advanceEnding(run, now);
+      advanceEnding(run, now, sends);
     }
     // What ended at once, unsent or already answered, may have made others ready.
   } while (applyEarly(run, now) || (run.state === 'running' && run.ready.length > 0));

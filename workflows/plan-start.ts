@@ -63,12 +63,13 @@ export function createRun(
     effects: noEffects(),
     ...readingOf(plan),
     compensating: new Map(),
+    turns: [],
     early: new Map(snapshot?.early?.map((report) => [report.taskId, report])),
     kept: new Map(),
     keptBytes: 0,
     resultParts: [...(snapshot?.resultParts ?? [])],
     away: new Map(),
-    seen: { tasks: new Map() },
+    seen: { tasks: new Map(), items: new Map() },
     recalls: new Set(),
   };
   for (const task of run.tasks.values()) index(run, task);

@@ -3,6 +3,7 @@ import type { ApprovalRequest } from './contracts/approval';
 import type { TaskDispatch, TaskReport } from './contracts/messages';
 import type { AttemptView, CompensationState, PlanState, TaskFailure, TaskState } from './contracts/plan';
 import type { PlanDefinition, TaskDefinition } from './contracts/plan-definition';
+import type { PlanType } from './plan-types';
 
 /** What a task may become: closed; anything else is a bug and throws (docs/plans.md, "States"). */
 export const taskTransitions: Readonly<Record<TaskState, readonly TaskState[]>> = {
@@ -166,7 +167,10 @@ export interface PlanRun {
   readonly readers: ReadonlyMap<string, ReadonlySet<string>>;
   /** What each task reads before its first attempt and in its texts. */
   readonly reads: ReadonlyMap<string, readonly string[]>;
+  /** While a plan undoes what it did: how many of those that follow a task are not undone yet. */
   readonly compensating: Map<string, number>;
+  /** Tasks whose turn it is to be undone. */
+  turns: string[];
   /**
    * Reports of attempts that this run has not sent yet. A worker that dies after a task has left, and before Temporal
    * knows of it, leaves the agent's answer ahead of the repeated dispatch; agents that know the attempt say no more.
@@ -179,7 +183,13 @@ export interface PlanRun {
   /** Parts that hold results of a task and are not at hand. */
   readonly away: Map<string, Set<number>>;
   /** What expressions see, in CEL's values; of a task only once it has ended, until something of it changes. */
-  readonly seen: { inputs?: unknown; plan?: unknown; readonly tasks: Map<string, unknown> };
+  readonly seen: {
+    inputs?: unknown;
+    plan?: unknown;
+    readonly tasks: Map<string, unknown>;
+    /** Types of the elements that each forEach runs over. */
+    readonly items: Map<string, PlanType>;
+  };
   /** Parts that are needed now. */
   readonly recalls: Set<number>;
 }

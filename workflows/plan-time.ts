@@ -1,4 +1,4 @@
-import { compensationFailed, compensationOf, retryCompensation } from './plan-ending';
+import { compensationFailed, compensationOf } from './plan-ending';
 import { attemptFailed, closeAttempt, fail } from './plan-outcome';
 import { definitionOf, enter, enterPlan, isEnded, type PlanRun, type TaskRun, taskOf, tellToStop } from './plan-state';
 
@@ -38,11 +38,10 @@ export function passTime(run: PlanRun, now: number): void {
 
 function wake(run: PlanRun, task: TaskRun, now: number): void {
   delete task.wakeAt;
-  if (task.state === 'compensating') retryCompensation(run, task, now);
-  else {
-    enter(run, task, 'queued', now);
-    run.queue.push(task.id);
-  }
+  // What is to be undone is sent in its turn.
+  if (task.state === 'compensating') return;
+  enter(run, task, 'queued', now);
+  run.queue.push(task.id);
 }
 
 function timeOut(run: PlanRun, task: TaskRun, now: number): void {
