@@ -34,9 +34,13 @@ export async function cachedArtefact(
 
 /**
  * Runs while holding a lock file that names the holder by pid and start time; a lock whose holder is gone is taken
- * over, so that a killed run never blocks the next one.
+ * over, so that a killed run never blocks the next one. A living holder is waited for, or `refusal` is thrown at once.
  */
-export async function withLock<T>(path: string, work: () => Promise<T>): Promise<T> {
+export async function withLock<T>(
+  path: string,
+  work: () => Promise<T>,
+  refusal?: (holder: number) => Error,
+): Promise<T> {
   const me = `${process.pid} ${startTime(process.pid) ?? ''}`;
   for (;;) {
     try {
@@ -55,6 +59,7 @@ export async function withLock<T>(path: string, work: () => Promise<T>): Promise
       );
       const alive = holder === '' ? age < 2_000 : startTime(Number(pid)) === started;
       if (!alive) await rm(path, { force: true });
+      else if (refusal && holder !== '') throw refusal(Number(pid));
       else await new Promise((resolve) => setTimeout(resolve, 300));
     }
   }

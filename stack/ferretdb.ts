@@ -13,6 +13,13 @@ const install = (ctx: StackContext): Promise<string> =>
     version,
     main: './cmd/ferretdb',
     files: { 'build/version/version.txt': `${version}\n` },
+    // It has no setting for the lowest TLS version, and Go's is 1.2.
+    edits: {
+      'internal/util/tlsutil/tlsutil.go': [
+        'config := &tls.Config{',
+        'config := &tls.Config{MinVersion: tls.VersionTLS13,',
+      ],
+    },
   });
 
 const users: readonly Identity[] = ['database-controller', 'worker-data'];

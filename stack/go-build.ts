@@ -1,4 +1,5 @@
-import { cp, mkdir, writeFile } from 'node:fs/promises';
+import { createHash } from 'node:crypto';
+import { cp, mkdir, readFile, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { StackContext } from './server';
 
@@ -10,6 +11,8 @@ export interface GoProgram {
   readonly main: string;
   /** Files that the module lacks and its build needs. */
   readonly files?: Readonly<Record<string, string>>;
+  /** What its code must say differently, by file: each text is replaced once, and its absence fails the build. */
+  readonly edits?: Readonly<Record<string, readonly [text: string, replacement: string]>>;
 }
 
 /**
@@ -17,7 +20,11 @@ export interface GoProgram {
  * path of the binary. The module is copied out of the read-only module cache so that missing files can be added.
  */
 export async function buildGoProgram(ctx: StackContext, program: GoProgram): Promise<string> {
-  const dir = await ctx.cached(program.name, program.version, async (target) => {
+  const edits = Object.entries(program.edits ?? {});
+  // A binary of other code is another one in the cache.
+  const edited = createHash('sha256').update(JSON.stringify(edits)).digest('hex').slice(0, 8);
+  const version = edits.length === 0 ? program.version : `${program.version}-${edited}`;
+  const dir = await ctx.cached(program.name, version, async (target) => {
     const { go } = await ctx.python();
     const env = {
       GOTOOLCHAIN: 'local',
@@ -41,6 +48,12 @@ export async function buildGoProgram(ctx: StackContext, program: GoProgram): Pro
     for (const [path, content] of Object.entries(program.files ?? {})) {
       await mkdir(dirname(join(work, path)), { recursive: true });
       await writeFile(join(work, path), content);
+    }
+    for (const [path, [text, replacement]] of edits) {
+      const before = await readFile(join(work, path), 'utf8');
+      if (!before.includes(text))
+        throw new Error(`${program.name} ${program.version} has another ${path} than expected`);
+      await writeFile(join(work, path), before.replace(text, replacement));
     }
     await ctx.run(go, ['build', '-trimpath', '-ldflags', '-s -w', '-o', join(target, program.name), program.main], {
       cwd: work,

@@ -169,7 +169,7 @@ export async function writeStackFile(ctx: StackContext): Promise<StackFile> {
     addresses: {
       page: `https://localhost:${ctx.port('hitl')}`,
       temporalUi: `http://localhost:${ctx.port('temporalUi')}`,
-      rabbitmqManagement: `http://localhost:${ctx.port('rabbitmqManagement')}`,
+      rabbitmqManagement: `https://localhost:${ctx.port('rabbitmqManagement')}`,
       neo4j: `http://localhost:${ctx.port('neo4jHttp')}`,
     },
     identities: Object.fromEntries(environments) as unknown as StackFile['identities'],

@@ -119,6 +119,9 @@ export const kafka: Server = {
         join(dir, 'log4j2.yaml'),
         'Configuration:\n  Appenders: { Console: { name: out, PatternLayout: { pattern: "%d %p %c{1} %m%n" } } }\n  Loggers: { Root: { level: warn, AppenderRef: { ref: out } } }\n',
       );
+      // Java's management port would let anyone on this machine run code as the broker: it takes a password, and only reads.
+      await writeFile(join(dir, 'jmx.password'), `monitor ${(await ctx.secret('kafka-jmx')).value}\n`, { mode: 0o600 });
+      await writeFile(join(dir, 'jmx.access'), 'monitor readonly\n', { mode: 0o600 });
       if (ctx.serverUser) await ctx.run('chown', ['-R', `${ctx.serverUser.uid}:${ctx.serverUser.gid}`, dir]);
       if (existsSync(join(dir, 'data', 'meta.properties'))) continue;
       // Every identity's password becomes part of the first metadata; a wrapper file keeps them out of the arguments.
@@ -176,7 +179,9 @@ export const kafka: Server = {
           '-Djava.rmi.server.hostname=127.0.0.1',
           '-Dcom.sun.management.jmxremote.host=127.0.0.1',
           ...jmx,
-          '-Dcom.sun.management.jmxremote.authenticate=false',
+          '-Dcom.sun.management.jmxremote.authenticate=true',
+          `-Dcom.sun.management.jmxremote.password.file=${join(dir, 'jmx.password')}`,
+          `-Dcom.sun.management.jmxremote.access.file=${join(dir, 'jmx.access')}`,
           '-Dcom.sun.management.jmxremote.ssl=false',
           '-cp',
           jars,

@@ -14,7 +14,8 @@ const opens = [
   'java.base/java.lang',
 ].map((one) => `--add-opens=${one}=ALL-UNNAMED`);
 
-async function connectNeo4j(ctx: StackContext): Promise<Driver> {
+/** A client as the administrator, for provisioning and tests; closed by the caller. */
+export async function connectNeo4j(ctx: StackContext): Promise<Driver> {
   const { ca } = await ctx.certificate('neo4j', { uri: 'service/neo4j', forServer: true });
   return neo4jDriver.driver(
     `bolt://localhost:${ctx.port('neo4jBolt')}`,

@@ -1,8 +1,9 @@
 import { createHash } from 'node:crypto';
+import { readFileSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { join } from 'node:path';
-import { request } from 'node:http';
+import { request } from 'node:https';
 import { here } from './limits';
 import type { Server, StackContext } from './server';
 import { busUsers, provisionedExchanges, provisionedQueues } from './topics';
@@ -36,19 +37,22 @@ async function environment(ctx: StackContext): Promise<Record<string, string>> {
 }
 
 /** One call of the management API as the administrator; rejects on any answer but 2xx. */
-async function manage(
+export async function manage(
   ctx: StackContext,
   method: 'GET' | 'PUT' | 'POST',
   path: string,
   body?: unknown,
 ): Promise<unknown> {
   const { value: password } = await ctx.secret('rabbitmq-admin');
+  const { ca } = await ctx.certificate('rabbitmq', { uri: 'service/rabbitmq', forServer: true });
   const payload = body === undefined ? '' : JSON.stringify(body);
   return new Promise((resolve, reject) => {
     const call = request(
       {
-        host: '127.0.0.1',
+        host: 'localhost',
         port: ctx.port('rabbitmqManagement'),
+        ca: readFileSync(ca),
+        minVersion: 'TLSv1.3',
         path: `/api${path}`,
         method,
         auth: `admin:${password}`,
@@ -112,8 +116,13 @@ export const rabbitmq: Server = {
       // The specification asks for user name and password over TLS: an agent needs no certificate for the bus.
       'ssl_options.verify = verify_none',
       'ssl_options.fail_if_no_peer_cert = false',
-      'management.tcp.ip = 127.0.0.1',
-      `management.tcp.port = ${ctx.port('rabbitmqManagement')}`,
+      // Its clients send a password too.
+      'management.ssl.ip = 127.0.0.1',
+      `management.ssl.port = ${ctx.port('rabbitmqManagement')}`,
+      `management.ssl.cacertfile = ${tls.ca}`,
+      `management.ssl.certfile = ${tls.cert}`,
+      `management.ssl.keyfile = ${tls.key}`,
+      'management.ssl.versions.1 = tlsv1.3',
       'prometheus.tcp.ip = 127.0.0.1',
       `prometheus.tcp.port = ${ctx.port('rabbitmqPrometheus')}`,
       `default_vhost = ${vhost}`,

@@ -42,20 +42,26 @@ const paint = (name: keyof typeof codes, text: string): string =>
   colour ? `\u001b[${codes[name]}m${text}\u001b[0m` : text;
 const say = (text: string): void => void process.stdout.write(`${text}\n`);
 
-/** One line a step: what it was, a note, and how long it took. */
-async function step<T>(name: string, work: () => Promise<{ readonly note: string; readonly value: T }>): Promise<T> {
+type Tell = (doing: string) => void;
+/** One line a step: what it was, a note, and how long it took; in a terminal also what it is doing meanwhile. */
+async function step<T>(
+  name: string,
+  work: (tell: Tell) => Promise<{ readonly note: string; readonly value: T }>,
+): Promise<T> {
   const from = Date.now();
+  let doing = '';
   const ticker = process.stdout.isTTY
-    ? setInterval(
-        () =>
-          process.stdout.write(
-            `\r  ${paint('yellow', '…')} ${name.padEnd(24)}${paint('dim', minutes(Date.now() - from))}   `,
-          ),
-        500,
-      )
+    ? setInterval(() => {
+        const took = minutes(Date.now() - from);
+        const room = columns - 29 - took.length;
+        const text = doing.length > room ? `${doing.slice(0, room - 1)}…` : doing.padEnd(room);
+        process.stdout.write(`\r\u001b[2K  ${paint('yellow', '…')} ${name.padEnd(24)}${paint('dim', text)} ${took}`);
+      }, 500)
     : undefined;
   try {
-    const { note, value } = await work();
+    const { note, value } = await work((text) => {
+      doing = text;
+    });
     const took = minutes(Date.now() - from);
     if (ticker) process.stdout.write('\r\u001b[2K');
     say(`  ${paint('green', '✓')} ${name.padEnd(24)}${paint('dim', note.padEnd(columns - 28 - took.length))}${took}`);
@@ -74,7 +80,11 @@ async function main(): Promise<number> {
     `\n  ${paint('bold', 'AATS')} 0.1.0${paint('dim', `   Node ${process.versions.node}, ${cpus().length} cores, ${(freemem() / 1024 ** 3).toFixed(1)} GiB of memory free`)}\n`,
   );
   const ctx = await createStackContext(options);
-  return withLock(join(ctx.dataDir, 'run', 'start.lock'), async () => {
+  const runsAlready = (pid: number): Error =>
+    new Error(
+      `AATS runs already on ${ctx.dataDir}, as process ${pid}: stop it there with Ctrl-C, or start another one with --data-dir PATH --port-offset N`,
+    );
+  const work = async (): Promise<number> => {
     const names = [...services, ...demoAgents].map(({ name }) => name);
     await step('Prerequisites found', async () => {
       const findings = await doctor();
@@ -94,12 +104,22 @@ async function main(): Promise<number> {
     });
     let supervisor: Supervisor | undefined;
     try {
-      const stack = await step('Servers', async () => {
+      const stack = await step('Servers', async (tell) => {
+        const underWay = new Set<string>();
+        const show = (): void => {
+          tell([...underWay].join(', '));
+        };
+        const doing = { install: 'fetching', start: 'starting', provision: 'setting up' } as const;
         const file = await bringUp(ctx, {
           signal: stopping.signal,
           progress: {
-            begun: () => undefined,
+            begun: (server, phase) => {
+              underWay.add(`${doing[phase]} ${server.name}`);
+              show();
+            },
             done: (server, phase, took) => {
+              underWay.delete(`${doing[phase]} ${server.name}`);
+              show();
               if (!process.stdout.isTTY && took > 2000) say(`      ${server.name} ${phase} ${minutes(took)}`);
             },
           },
@@ -154,7 +174,8 @@ async function main(): Promise<number> {
         `  ${paint('green', '✓')} everything stopped in ${minutes(Date.now() - from)}; the data is kept in ${ctx.dataDir}`,
       );
     }
-  });
+  };
+  return withLock(join(ctx.dataDir, 'run', 'start.lock'), work, runsAlready);
 }
 
 async function runExample(
@@ -164,18 +185,23 @@ async function runExample(
   starter: DemoPerson,
 ): Promise<number> {
   const session = await signInAs(stack, starter);
-  const tell = ({ plan, tasks }: PlanAnswer): void => {
-    if (process.stdout.isTTY) return;
+  const sentence = ({ plan, tasks }: PlanAnswer): string => {
     const done = tasks.filter(({ state }) => ['succeeded', 'failed', 'skipped'].includes(state)).length;
-    say(`      ${plan.planId} ${plan.state}, ${done} of ${tasks.length} tasks`);
+    return `${plan.planId} ${plan.state}, ${done} of ${tasks.length} tasks`;
   };
-  const { planId, answer } = await step('Example plan', async () => {
+  const follow =
+    (tell: Tell) =>
+    (answer: PlanAnswer): void => {
+      if (process.stdout.isTTY) tell(sentence(answer));
+      else say(`      ${sentence(answer)}`);
+    };
+  const { planId, answer } = await step('Example plan', async (tell) => {
     const id = await startExample(stack, session);
     const reached = await followPlan(
       session,
       id,
       (one) => hasEnded(one) || one.plan.waitingFor.length > 0 || stopping.signal.aborted,
-      tell,
+      follow(tell),
       900,
     );
     return {
@@ -202,7 +228,16 @@ async function runExample(
     return 0;
   }
   if (!hasEnded(answer)) await approve(stack, approver, answer.plan.waitingFor[0]?.approvalId ?? '');
-  const end = await followPlan(session, planId, (one) => hasEnded(one) || stopping.signal.aborted, tell, 900);
+  const end = await step('The rest of the plan', async (tell) => {
+    const value = await followPlan(
+      session,
+      planId,
+      (one) => hasEnded(one) || stopping.signal.aborted,
+      follow(tell),
+      900,
+    );
+    return { note: value.plan.state, value };
+  });
   say('');
   for (const task of end.tasks.filter(({ id }) => !id.includes('.')))
     say(

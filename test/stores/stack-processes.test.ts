@@ -71,13 +71,15 @@ describe('what a killed run left', () => {
     expect([most, existsSync(lock)]).toEqual([1, false]);
   });
 
-  it('is not a lock of a process that lives, which is waited for', async () => {
+  it('is not a lock of a process that lives, which is waited for or named', async () => {
     const lock = join(dataDir, 'live.lock');
     writeFileSync(lock, `${process.pid} ${startTime(process.pid) ?? ''}`);
     let entered = false;
     const waiting = withLock(lock, async () => Promise.resolve((entered = true)));
     await new Promise(setImmediate);
     expect(entered).toBe(false);
+    const refusal = (holder: number): Error => new Error(`held by ${holder}`);
+    await expect(withLock(lock, () => Promise.resolve(), refusal)).rejects.toThrow(`held by ${process.pid}`);
     rmSync(lock);
     await waiting;
     expect(entered).toBe(true);
