@@ -53,6 +53,10 @@ const cancelKey = ({ planId, taskId, attempt }: AttemptKey): string => `cancel:$
 const member = ({ planId, taskId, attempt, agent }: HeldAttempt): string => `${planId} ${taskId} ${attempt} ${agent}`;
 const dayMs = 86_400_000;
 
+/** Time that the way of a lost task to its next agent takes: part of the two heartbeats, not added to them. */
+const handOverMs = 200;
+const leaseMs = (heartbeatMs: number): number => Math.max(heartbeatMs, 2 * heartbeatMs - handOverMs);
+
 export function createPresence(redis: RedisCluster, options: { readonly expiresMs: number }): Presence {
   const { expiresMs } = options;
   const read = async (agentId: string): Promise<PresentAgent | undefined> => {
@@ -73,7 +77,7 @@ export function createPresence(redis: RedisCluster, options: { readonly expiresM
   };
   const lease: Presence['lease'] = async (attempts) => {
     const now = Date.now();
-    const scored = attempts.flatMap((one) => [now + 2 * one.heartbeatMs, member(one)]);
+    const scored = attempts.flatMap((one) => [now + leaseMs(one.heartbeatMs), member(one)]);
     if (scored.length > 0) await redis.zadd(leases, ...scored);
   };
   const transports = async (): Promise<Map<string, Transport>> =>

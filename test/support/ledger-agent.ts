@@ -32,10 +32,11 @@ runProcess(agentId, (lifecycle) =>
         capability({
           name: values.capability,
           description: 'Makes an entry in the ledger',
-          input: z.strictObject({ forMs: z.number().int() }),
+          input: z.strictObject({ forMs: z.number().int(), wave: z.number().int().default(0) }),
           output: z.object({ token: z.string() }),
           needsFolder: false,
-          run: async ({ forMs }, work) => {
+          run: async ({ forMs, wave }, work) => {
+            while (!ledger.isOpen(wave)) await setTimeout(20, undefined, { signal: work.signal });
             const task = work.idempotencyKey;
             ledger.began({ task, agent: agentId, at: new Date().toISOString() });
             await setTimeout(forMs / 2, undefined, { signal: work.signal });

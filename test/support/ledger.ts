@@ -1,4 +1,4 @@
-import { closeSync, mkdirSync, openSync, readdirSync, readFileSync, writeSync } from 'node:fs';
+import { closeSync, existsSync, mkdirSync, openSync, readdirSync, readFileSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 
 /** Work that an agent began; tasks are named by their idempotency key. */
@@ -20,7 +20,8 @@ export interface Entry {
 export function openLedger(folder: string) {
   const entries = join(folder, 'entries');
   const executions = join(folder, 'executions');
-  mkdirSync(entries, { recursive: true });
+  const waves = join(folder, 'waves');
+  for (const made of [entries, waves]) mkdirSync(made, { recursive: true });
   const append = (file: string, flag: 'a' | 'wx', text: string): void => {
     const handle = openSync(file, flag);
     writeSync(handle, text);
@@ -43,6 +44,11 @@ export function openLedger(folder: string) {
         throw error;
       }
     },
+    /** Tasks of a wave wait until it is open; wave 0 always is. So a test decides how far a plan can get. */
+    open(wave: number): void {
+      append(join(waves, String(wave)), 'a', '');
+    },
+    isOpen: (wave: number): boolean => wave === 0 || existsSync(join(waves, String(wave))),
     entries: (): ReadonlyMap<string, Entry> =>
       new Map(
         readdirSync(entries)
