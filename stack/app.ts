@@ -37,7 +37,8 @@ export const services: readonly AppProcess[] = [
   service('project-manager', 'services/project-manager/main.js'),
 ];
 
-const agent = (
+/** A process of the shipped agents. */
+export const agent = (
   name: string,
   transport: 'kafka' | 'rabbitmq',
   capacity: number,

@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import { demoAgents, services, supervised, untilReady, type AppProcess } from '../../stack/app';
 import { createStackContext } from '../../stack/context';
+import { hasEnded, type PlanAnswer } from '../../stack/demo-plan';
 import { currentCode, type DemoPerson } from '../../stack/demo-people';
 import { packageRoot } from '../../stack/package-root';
 import { type RestSession, signInAs } from '../../stack/rest-session';
@@ -18,6 +19,10 @@ export interface System {
   readonly people: Readonly<Record<'mara' | 'ana' | 'jonas', DemoPerson & { code(): string }>>;
   /** Signed in with both factors; one session a person, since a code counts once. */
   session(name: 'mara' | 'ana' | 'jonas'): Promise<RestSession>;
+  /** Starts a plan as Jonas; gives its id, the name and what makes it unique. */
+  startPlan(name: string, tasks: readonly object[], more?: object): Promise<string>;
+  /** The plan once it has ended, whatever restarts meanwhile; rejects after `seconds`. */
+  planEnd(planId: string, seconds: number): Promise<PlanAnswer>;
   startAgent(agent: AppProcess): void;
   stop(): Promise<void>;
 }
@@ -52,15 +57,32 @@ export async function startSystem(options: { readonly agents?: readonly AppProce
     if (!found) throw new Error(`there is no ${name}`);
     return { ...found, code: () => currentCode(found).code };
   };
+  const session: System['session'] = (name) => {
+    const known = sessions.get(name) ?? signInAs(stack, person(name));
+    sessions.set(name, known);
+    return known;
+  };
   return {
     stack,
     pageUrl: stack.identities.cli['AATS_HITL_URL'] ?? '',
     supervisor,
     people: { mara: person('mara'), ana: person('ana'), jonas: person('jonas') },
-    session(name) {
-      const known = sessions.get(name) ?? signInAs(stack, person(name));
-      sessions.set(name, known);
-      return known;
+    session,
+    async startPlan(name, tasks, more = {}) {
+      const planId = `${name}-${Date.now().toString(36)}`;
+      const document = JSON.stringify({ name, tasks, ...more });
+      await (await session('jonas')).post('/v1/plans', { planId, plan: { document }, inputs: {} });
+      return planId;
+    },
+    async planEnd(planId, seconds) {
+      const jonas = await session('jonas');
+      const answer = await until(
+        async () => (await jonas.get(`/v1/plans/${planId}`).catch(() => undefined)) as PlanAnswer | undefined,
+        (one) => one !== undefined && hasEnded(one),
+        seconds,
+      );
+      if (!answer) throw new Error(`plan ${planId} did not answer`);
+      return answer;
     },
     startAgent,
     stop: () => supervisor.stopAll(10),

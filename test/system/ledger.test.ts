@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import type { Producer } from 'kafkajs';
 import type { AppProcess } from '../../stack/app';
 import { createStackContext } from '../../stack/context';
-import { hasEnded, type PlanAnswer } from '../../stack/demo-plan';
+import type { PlanAnswer } from '../../stack/demo-plan';
 import { kafka, kafkaAsAdmin } from '../../stack/kafka';
 import { topics } from '../../workflows/contracts/messages';
 import { openLedger } from '../support/ledger';
@@ -50,23 +50,6 @@ afterAll(async () => {
   rmSync(folder, { recursive: true, force: true });
 }, 60_000);
 
-const start = async (name: string, tasks: readonly object[], more: object = {}): Promise<string> => {
-  const planId = `${name}-${Date.now().toString(36)}`;
-  await (
-    await system.session('jonas')
-  ).post('/v1/plans', { planId, plan: { document: JSON.stringify({ name, tasks, ...more }) }, inputs: {} });
-  return planId;
-};
-const end = async (planId: string, seconds: number): Promise<PlanAnswer> => {
-  const jonas = await system.session('jonas');
-  const answer = await until(
-    async () => (await jonas.get(`/v1/plans/${planId}`).catch(() => undefined)) as PlanAnswer | undefined,
-    (one) => one !== undefined && hasEnded(one),
-    seconds,
-  );
-  if (!answer) throw new Error(`plan ${planId} did not answer`);
-  return answer;
-};
 const taskOf = async (planId: string, taskId: string): Promise<TaskAnswer> =>
   (await (await system.session('jonas')).get(`/v1/plans/${planId}/tasks/${taskId}`)) as TaskAnswer;
 
@@ -116,7 +99,7 @@ describe('a ledger that agents write', () => {
       ...(at >= wave && { needs: [`t${at - wave}`] }),
     }));
     const result = tasks.map(({ id }) => `\${{ tasks.${id}.output.token }}`);
-    const planId = await start('ledger', tasks, { result });
+    const planId = await system.startPlan('ledger', tasks, { result });
     const disturber = await disturb(planId);
     const ctx = await createStackContext({ dataDir: system.stack.dataDir, portOffset: system.stack.portOffset });
     const killBroker = async (): Promise<void> => {
@@ -141,7 +124,7 @@ describe('a ledger that agents write', () => {
         await kill();
         ledger.open(at + 1);
       }
-      answer = await end(planId, 150);
+      answer = await system.planEnd(planId, 150);
     } finally {
       await disturber.stop();
     }
@@ -158,7 +141,7 @@ describe('a ledger that agents write', () => {
 
   it('gives the task of a dead agent to another one, before a third sign of life is missed', async () => {
     const heartbeatMs = 2000;
-    const planId = await start('dead-agent', [
+    const planId = await system.startPlan('dead-agent', [
       { id: 'long', capability: overRabbitMq, with: { forMs: 3000 }, heartbeat: `${heartbeatMs}ms` },
     ]);
     const [first] = await until(
@@ -168,7 +151,7 @@ describe('a ledger that agents write', () => {
     );
     const diedAt = Date.now();
     await system.supervisor.stop(first?.agent ?? '', 0);
-    expect((await end(planId, 60)).plan.state).toBe('succeeded');
+    expect((await system.planEnd(planId, 60)).plan.state).toBe('succeeded');
     const [, second] = ledger.executions().filter(({ task }) => task === `${planId}/long`);
     expect(second?.agent).not.toBe(first?.agent);
     expect(Date.parse(second?.at ?? '') - diedAt).toBeLessThan(3 * heartbeatMs);

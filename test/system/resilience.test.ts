@@ -1,6 +1,5 @@
 import type { PlanAnswer } from '../../stack/demo-plan';
-import { hasEnded } from '../../stack/demo-plan';
-import { type AppProcess } from '../../stack/app';
+import { agent } from '../../stack/app';
 import { createStackContext } from '../../stack/context';
 import { kafka, kafkaAsAdmin } from '../../stack/kafka';
 import { rabbitmq } from '../../stack/rabbitmq';
@@ -9,30 +8,14 @@ import { temporal } from '../../stack/temporal';
 import { topics } from '../../workflows/contracts/messages';
 import { startSystem, type System, until } from '../support/system';
 
-const agent = (name: string, transport: 'kafka' | 'rabbitmq', capability: string): AppProcess => ({
-  name,
-  identity: 'agent',
-  command: [
-    'agents/main.js',
-    '--agent-id',
-    name,
-    '--transport',
-    transport,
-    '--capacity',
-    '4',
-    '--capabilities',
-    capability,
-  ],
-});
-
 let system: System;
 beforeAll(async () => {
   system = await startSystem({
     agents: [
-      agent('echo-a', 'kafka', 'echo'),
-      agent('echo-b', 'kafka', 'echo'),
-      agent('shell-a', 'rabbitmq', 'command'),
-      agent('shell-b', 'rabbitmq', 'command'),
+      agent('echo-a', 'kafka', 4, ['echo']),
+      agent('echo-b', 'kafka', 4, ['echo']),
+      agent('shell-a', 'rabbitmq', 4, ['command']),
+      agent('shell-b', 'rabbitmq', 4, ['command']),
     ],
   });
 }, 120_000);
@@ -40,23 +23,6 @@ afterAll(async () => {
   await system.stop();
 }, 60_000);
 
-const start = async (name: string, tasks: readonly object[], more: object = {}): Promise<string> => {
-  const planId = `${name}-${Date.now().toString(36)}`;
-  await (
-    await system.session('jonas')
-  ).post('/v1/plans', { planId, plan: { document: JSON.stringify({ name, tasks, ...more }) }, inputs: {} });
-  return planId;
-};
-const end = async (planId: string, seconds: number): Promise<PlanAnswer> => {
-  const jonas = await system.session('jonas');
-  const answer = await until(
-    async () => (await jonas.get(`/v1/plans/${planId}`).catch(() => undefined)) as PlanAnswer | undefined,
-    (one) => one !== undefined && hasEnded(one),
-    seconds,
-  );
-  if (!answer) throw new Error(`plan ${planId} did not answer`);
-  return answer;
-};
 const chain = (capability: string, length: number, args: object): readonly object[] =>
   Array.from({ length }, (_, at) => ({
     id: `t${at}`,
@@ -80,17 +46,20 @@ describe('a system under faults', () => {
   ] as const)(
     'ends a plan although %s is killed and started again in the middle',
     async (_name, server, capability, args) => {
-      const planId = await start('broken', chain(capability, 100, args));
+      const planId = await system.startPlan('broken', chain(capability, 100, args));
       await killAndStart(server);
-      expect((await end(planId, 150)).plan).toMatchObject({ state: 'succeeded', counts: { succeeded: 100 } });
+      expect((await system.planEnd(planId, 150)).plan).toMatchObject({
+        state: 'succeeded',
+        counts: { succeeded: 100 },
+      });
     },
     300_000,
   );
 
   it('ends a plan although agents are killed in the middle of tasks', async () => {
-    const planId = await start('agents', chain('command', 60, { program: 'date' }));
+    const planId = await system.startPlan('agents', chain('command', 60, { program: 'date' }));
     for (const name of ['shell-a', 'shell-b', 'shell-a']) await system.supervisor.kill(name);
-    expect((await end(planId, 120)).plan).toMatchObject({ state: 'succeeded', counts: { succeeded: 60 } });
+    expect((await system.planEnd(planId, 120)).plan).toMatchObject({ state: 'succeeded', counts: { succeeded: 60 } });
   }, 180_000);
 
   it('keeps what cannot be read in the dead letters, with the reason, and goes on', async () => {
@@ -127,13 +96,13 @@ describe('a system under faults', () => {
     expect(found[0]).toContain('it is not JSON');
     expect(found[1]).toContain('does not fit');
     await Promise.all([producer.disconnect(), consumer.disconnect()]);
-    const planId = await start('after-poison', [{ id: 'a', capability: 'echo' }]);
-    expect((await end(planId, 30)).plan.state).toBe('succeeded');
+    const planId = await system.startPlan('after-poison', [{ id: 'a', capability: 'echo' }]);
+    expect((await system.planEnd(planId, 30)).plan.state).toBe('succeeded');
   }, 120_000);
 
   it('compensates when a plan is cancelled, and tells so', async () => {
     const jonas = await system.session('jonas');
-    const planId = await start('saga', [
+    const planId = await system.startPlan('saga', [
       { id: 'book', capability: 'echo', compensation: { capability: 'echo', with: { undo: '${{ plan.id }}' } } },
       { id: 'wait', capability: 'nobody-offers-this', needs: ['book'] },
     ]);
@@ -143,7 +112,7 @@ describe('a system under faults', () => {
       30,
     );
     await jonas.post(`/v1/plans/${planId}/cancel`, { reason: 'test' });
-    const answer = await end(planId, 30);
+    const answer = await system.planEnd(planId, 30);
     expect(answer.plan).toMatchObject({ state: 'cancelled', compensation: 'done' });
   }, 90_000);
 });
