@@ -9,6 +9,7 @@ export const hitlConfig = z.object({
   ...redisConfig.shape,
   AATS_PROJECT_MANAGER_ADDRESS: address,
   AATS_DATABASE_CONTROLLER_ADDRESS: address,
+  AATS_COORDINATOR_ADDRESS: address,
   AATS_REST_PORT: port.default(8093),
   /** ES256 private key, PEM. */
   AATS_SIGNING_KEY_FILE: filePath,

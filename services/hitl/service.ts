@@ -1,6 +1,7 @@
 import { createPeopleStore } from '../../activities/stores/people-store';
 import { createPostgres } from '../../activities/stores/postgres';
 import { createRedis } from '../../activities/stores/redis';
+import { CommunicationCoordinator } from '../../proto/aats/communication/v1/communication_pb';
 import { Artifacts } from '../../proto/aats/data/v1/data_pb';
 import { Approvals, ProjectManager } from '../../proto/aats/project/v1/project_pb';
 import { readSecretFile } from '../runtime/config';
@@ -43,13 +44,15 @@ export async function startHitl(config: HitlConfig, lifecycle: Lifecycle): Promi
   const plans = createGrpcClient(ProjectManager, { address: config.AATS_PROJECT_MANAGER_ADDRESS, ...client });
   const approvals = createGrpcClient(Approvals, { address: config.AATS_PROJECT_MANAGER_ADDRESS, ...client });
   const artifacts = createGrpcClient(Artifacts, { address: config.AATS_DATABASE_CONTROLLER_ADDRESS, ...client });
+  const agents = createGrpcClient(CommunicationCoordinator, { address: config.AATS_COORDINATOR_ADDRESS, ...client });
   lifecycle.onStop('clients', async () => {
     plans.close();
     approvals.close();
     artifacts.close();
+    agents.close();
     return Promise.resolve();
   });
-  const upstream = { plans, approvals, artifacts };
+  const upstream = { plans, approvals, artifacts, agents };
   const sessions = createPageSessions(createSessionStore(redis), signIn);
   addPages(router, { upstream, sessions, hub: createPlanHub(upstream), logger }, signIn);
   const https = await startHttpsServer({ tls, port: config.AATS_REST_PORT, app });

@@ -1,3 +1,4 @@
+import type { CommunicationCoordinator } from '../../proto/aats/communication/v1/communication_pb';
 import type { Artifacts } from '../../proto/aats/data/v1/data_pb';
 import type { Approvals, ProjectManager } from '../../proto/aats/project/v1/project_pb';
 import type { GrpcClient } from '../runtime/grpc-client';
@@ -10,4 +11,5 @@ export interface Upstream {
   >;
   readonly approvals: Pick<GrpcClient<typeof Approvals>, 'listApprovals' | 'getApproval' | 'decide'>;
   readonly artifacts: Pick<GrpcClient<typeof Artifacts>, 'getArtifact'>;
+  readonly agents: Pick<GrpcClient<typeof CommunicationCoordinator>, 'listAgents' | 'drainAgent'>;
 }

@@ -73,6 +73,7 @@ export function createApprovalsHandlers(client: Client): Handlers<typeof Approva
           requestedAt: timestampFromDate(new Date(memo.requestedAt)),
           expiresAt: timestampFromDate(new Date(memo.expiresAt)),
           waitingForYou: status === 'open' && mayAnswer(person, memo.by, memo.excluded),
+          ...(execution.closeTime && { endedAt: timestampFromDate(execution.closeTime) }),
         };
       });
       return {

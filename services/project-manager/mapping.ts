@@ -115,6 +115,7 @@ export function approvalToProto(
       requestedAt: time(request.requestedAt),
       expiresAt: time(request.expiresAt),
       waitingForYou: status === 'open' && mayAnswer(person, request.by, request.excluded),
+      ...(outcome && { endedAt: time(outcome.at) }),
     },
     taskTitle: request.taskTitle,
     planName: request.planName,

@@ -1,6 +1,7 @@
 import { create, type MessageInitShape } from '@bufbuild/protobuf';
 import { request as httpsRequest } from 'node:https';
 import pino from 'pino';
+import { ListAgentsResponseSchema } from '../../proto/aats/communication/v1/communication_pb';
 import {
   DecideResponseSchema,
   GetApprovalResponseSchema,
@@ -116,6 +117,7 @@ const upstream: Upstream = {
       throw new ServiceFailure('ArtifactNotFound', 'there is none');
     },
   },
+  agents: { listAgents: () => Promise.resolve(create(ListAgentsResponseSchema)), drainAgent: none },
 };
 
 beforeAll(async () => {

@@ -192,6 +192,10 @@ describe('the page', () => {
     await bare.goto(`${system.pageUrl}/approvals/${planId}/apply/1`);
     await bare.getByLabel('yaml', { exact: true }).uncheck();
     await bare.getByRole('button', { name: 'Approve 3 upgrades' }).click();
+    // No script said what the edit means, so the next page does, and nothing was sent.
+    await bare.getByRole('heading', { name: 'You changed what was proposed. Nothing was sent yet.' }).waitFor();
+    expect(await bare.getByLabel('yaml', { exact: true }).isChecked()).toBe(false);
+    await bare.getByRole('button', { name: 'Approve my list of 2' }).click();
     await bare.getByText('Your approval counted').waitFor();
     await bare.locator('details.menu > summary').click();
     await bare.getByRole('button', { name: 'Sign out' }).click();

@@ -3,18 +3,31 @@ import { ValueSchema } from '@bufbuild/protobuf/wkt';
 import type { ApprovalOutcome, ApprovalSummary, GetApprovalResponse } from '../../../proto/aats/project/v1/project_pb';
 import type { ArtifactReference, Json, JsonObject } from '../../../workflows/contracts/json';
 import { happened, peopleClock } from './approval-history';
+import type { Difference } from './differences';
 import { type EditableField, type Evidence, type Form, type FormProblem, valueAt } from './editable';
-import { editableView } from './editable-view';
+import { editableView, ticked } from './editable-view';
 import { proofField } from './frame';
-import { foreign, markup, type Html, type Part } from './html';
+import { foreign, foreignText, markup, type Html, type Part, visibleJson } from './html';
 import { approvalPath } from './inbox-page';
 import { markdown } from './markdown';
 import { command, glyph, note } from './marks';
 import { planPath } from './plan-page';
-import { graphPart, type PlanNow } from './plan-parts';
+import { besideASlip, graphPart, type PlanNow } from './plan-parts';
 import { titlesOf } from './titles';
 import { artifactPath, keyWords, valueView } from './values';
-import { bytes, capital, dateOf, list, moment, personName, plural, remaining, whoMay, whoWords } from './words';
+import {
+  bytes,
+  capital,
+  dateOf,
+  list,
+  moment,
+  ordinal,
+  personName,
+  plural,
+  remaining,
+  whoMay,
+  whoWords,
+} from './words';
 
 /** A document that the request shows, fetched as the person. */
 export interface ShownDocument {
@@ -28,10 +41,9 @@ export interface ShownDocument {
 export type AnswerState =
   | { readonly kind: 'asked' }
   | { readonly kind: 'recorded' }
-  | {
-      readonly kind: 'changed';
-      readonly differences: readonly (readonly [what: string, before: string, now: string])[];
-    }
+  /** Edited without a script that says what an edit means; the next press sends it. */
+  | { readonly kind: 'edited'; readonly differences: readonly Difference[] }
+  | { readonly kind: 'changed'; readonly differences: readonly Difference[] }
   | { readonly kind: 'closed' }
   | { readonly kind: 'wrong'; readonly problems: readonly FormProblem[] };
 
@@ -71,7 +83,7 @@ ${mayAnswer && markup`<div class="dock"><span><b>It is your turn</b><br><span cl
 <aside aria-label="Your answer"><div class="side">${slip(page, mayAnswer)}</div></aside></div>`;
   return markup`<nav class="crumbs" aria-label="Where you are"><a href="/inbox">Inbox</a><span aria-hidden="true">/</span><span>${place ? `${place.number} of ${place.of}` : capital(approval.status)}</span></nav><div id="p-answered" data-part></div>${answerNote(page)}${
     mayAnswer
-      ? markup`<form method="post" action="${approvalPath(approval.approvalId)}">${proofField(page.proof)}<input type="hidden" name="digest" value="${request.digest}"><input type="hidden" name="decisionId" value="${page.decisionId}"><input type="hidden" name="seen" value="${JSON.stringify(Object.fromEntries(page.fields.map(({ path, proposed }) => [path, proposed])))}">${body}</form>`
+      ? markup`<form method="post" action="${approvalPath(approval.approvalId)}">${proofField(page.proof)}<input type="hidden" name="digest" value="${request.digest}"><input type="hidden" name="decisionId" value="${page.decisionId}"><input type="hidden" name="told" value="${page.state.kind === 'edited' && '1'}"><input type="hidden" name="seen" value="${JSON.stringify(Object.fromEntries(page.fields.map(({ path, proposed }) => [path, proposed])))}">${body}</form>`
       : body
   }`;
 }
@@ -79,12 +91,11 @@ ${mayAnswer && markup`<div class="dock"><span><b>It is your turn</b><br><span cl
 /** A narrow drawing: what went before and what comes after are one box each. */
 export const approvalGraph = (plan: PlanNow): Html =>
   graphPart(plan, {
-    open: new Set(),
-    layers: 4,
-    href: (node) => `${planPath(plan.plan.planId)}${node.folded ? '' : `?task=${node.id}#task`}`,
+    open: new Map(),
+    fits: besideASlip,
+    href: ({ folded, kind, id }) =>
+      `${planPath(plan.plan.planId)}${folded || kind !== undefined ? '' : `?task=${id}#task`}`,
   });
-
-const ordinal = (round: number): string => ['first', 'second', 'third', 'fourth', 'fifth'][round - 1] ?? `${round}th`;
 
 /** Tasks that come after, in the plan's order. */
 function following({ tasks }: PlanNow, taskId: string): readonly string[] {
@@ -134,7 +145,7 @@ function otherArguments({ request, fields }: ApprovalPage): Part {
   const editable = new Set(fields.map(({ path }) => path));
   const rest = Object.fromEntries(Object.entries(subject).filter(([key]) => !editable.has(`/${key}`)));
   if (Object.keys(rest).length === 0) return undefined;
-  return markup`<section><h2>${request.at === 'before' ? 'What else the work gets' : 'The result'}</h2>${valueView(rest)}<details class="more in"><summary>All of it as JSON</summary><div class="in scroll" tabindex="0" role="region" aria-label="Arguments as JSON"><pre>${foreign(JSON.stringify(subject, null, 2))}</pre></div></details></section>`;
+  return markup`<section><h2>${request.at === 'before' ? 'What else the work gets' : 'The result'}</h2>${valueView(rest)}<details class="more in"><summary>All of it as JSON</summary><div class="in scroll" tabindex="0" role="region" aria-label="Arguments as JSON"><pre>${visibleJson(subject)}</pre></div></details></section>`;
 }
 
 function documentView({ title, value, artifact, text }: ShownDocument): Html {
@@ -145,7 +156,7 @@ function documentView({ title, value, artifact, text }: ShownDocument): Html {
       ? markup`<p class="soft">It cannot be shown here. Download it to read it.</p>`
       : isMarkdown
         ? markdown(text)
-        : markup`<pre tabindex="0" role="region" aria-label="${artifact.name}">${foreign(text)}</pre>`
+        : markup`<pre tabindex="0" role="region" aria-label="${foreignText(artifact.name)}">${foreign(text)}</pre>`
   }</div></article></section>`;
 }
 
@@ -160,9 +171,9 @@ function slip(page: ApprovalPage, mayAnswer: boolean): Html {
     return markup`<section class="slip" id="decide" aria-labelledby="decide-h"><h2 id="decide-h">Waiting for ${whoMay(approval.by, false, person)}</h2><p class="small soft">${request.excluded.includes(person) ? 'You started this plan, so somebody else has to answer.' : 'You may read it, and not answer.'}</p>${people}</section>`;
   const [only] = page.fields;
   const size = page.fields.length === 1 && Array.isArray(only?.proposed) ? only.proposed.length : undefined;
-  const label = size === undefined ? 'Approve' : `Approve ${plural(size, singular(only?.path ?? 'line'))}`;
+  const label = approveLabel(page, size, singular(only?.path ?? 'line'));
   const who = personName(approval.requestedBy);
-  return markup`<section class="slip" id="decide" aria-labelledby="decide-h"><h2 id="decide-h">One approval needed</h2><p class="small soft">One answer decides, and it is yours to give.</p>${people}<hr>
+  return markup`<section class="slip" id="decide" aria-labelledby="decide-h"><h2 id="decide-h">One approval needed ${pip(false)}</h2><p class="small soft">One answer decides, and it is yours to give.</p>${people}<hr>
 <div class="field"><label for="reason">Reason</label><span class="hint" id="reason-h">${request.reasonRequired ? 'Needed for any answer.' : 'Needed to reject.'} ${who} will read it.</span><textarea id="reason" name="reason" rows="3" maxlength="2000" aria-describedby="reason-h${reasonProblem ? ' reason-e' : ''}"${reasonProblem && markup` aria-invalid="true"`}>${reason}</textarea>${reasonProblem && markup`<p class="err" id="reason-e">${glyph('failed')}<span>${reasonProblem.message}</span></p>`}</div>
 <p class="small soft in" id="edited" role="status" hidden></p>
 <div class="answer"><button class="btn primary" name="choice" value="approve" data-key="a"><span data-approve data-many="${size === undefined ? '' : singular(only?.path ?? 'line')}">${label}</span> <kbd class="js-only">a</kbd></button><button class="btn no wide-2" name="choice" value="reject" data-key="r">Reject</button></div>
@@ -170,10 +181,20 @@ function slip(page: ApprovalPage, mayAnswer: boolean): Html {
 <details class="more"><summary>Answer from a terminal</summary><div class="in">${command('show the request', `aats approval show ${approval.approvalId}`)}${command('approve', `aats approval decide ${approval.approvalId} --approve`)}</div></details></section>`;
 }
 
+/** The button says what it does; the script says so anew with each edit. */
+function approveLabel({ state, form }: ApprovalPage, size: number | undefined, thing: string): string {
+  if (state.kind !== 'edited') return size === undefined ? 'Approve' : `Approve ${plural(size, thing)}`;
+  return size === undefined || !form ? 'Approve with my changes' : `Approve my list of ${ticked(form, 0).size}`;
+}
+
+/** One approval, given or not: a diamond. */
+const pip = (full: boolean): Html =>
+  markup`<span class="pips" aria-hidden="true"><svg viewBox="0 0 12 12"><path${full ? markup` class="full"` : markup` fill="none" stroke="currentColor" stroke-width="1.4"`} d="M6 .8L11.2 6 6 11.2.8 6z"/></svg></span>`;
+
 function closedSlip({ approval, outcome, excluded }: GetApprovalResponse, now: Date): Html {
   const status = approval?.status ?? '';
   const approved = status === 'approved';
-  return markup`<section class="slip${approved ? ' closed' : ''}" id="decide" aria-labelledby="decide-h"><h2 id="decide-h">${capital(status)}</h2>${outcome && decided(outcome, now)}${excluded.length > 0 && markup`<p class="small quiet in">${list(excluded.map(personName))} could not answer: four eyes.</p>`}</section>`;
+  return markup`<section class="slip${approved ? ' closed' : ''}" id="decide" aria-labelledby="decide-h"><h2 id="decide-h">${capital(status)}${approved && markup` ${pip(true)}`}</h2>${outcome && decided(outcome, now)}${excluded.length > 0 && markup`<p class="small quiet in">${list(excluded.map(personName))} could not answer: four eyes.</p>`}</section>`;
 }
 
 const surfaces: Readonly<Record<string, string>> = {
@@ -211,7 +232,13 @@ function answerNote({ request, state, next, person, now }: ApprovalPage): Part {
       return note(
         'bad',
         'This changed since you opened it. Your answer was not counted.',
-        markup`<p>Below is the request as it is now. Your reason is kept: read the change, then answer again.</p>${state.differences.length > 0 && markup`<table class="cmp"><thead><tr><th scope="col">What</th><th scope="col">You saw</th><th scope="col">Now</th></tr></thead><tbody>${state.differences.map(([what, before, after]) => markup`<tr><th scope="row">${foreign(what)}</th><td>${foreign(before)}</td><td><b>${foreign(after)}</b></td></tr>`)}</tbody></table>`}`,
+        markup`<p>Below is the request as it is now. Your reason is kept: read the change, then answer again.</p>${compared(state.differences, 'You saw', 'Now')}`,
+      );
+    case 'edited':
+      return note(
+        'ask',
+        'You changed what was proposed. Nothing was sent yet.',
+        markup`<p>The work gets what you made of it, and the record says that you changed it. Look at it, then press Approve again. <a href="${approvalPath(approval.approvalId)}">Take the changes back</a></p>${compared(state.differences, 'Proposed', 'Yours')}<p class="row"><a class="btn" href="#decide">Go to Approve</a></p>`,
       );
     case 'wrong':
       return note(
@@ -221,6 +248,10 @@ function answerNote({ request, state, next, person, now }: ApprovalPage): Part {
       );
   }
 }
+
+const compared = (differences: readonly Difference[], before: string, after: string): Part =>
+  differences.length > 0 &&
+  markup`<table class="cmp"><thead><tr><th scope="col">What</th><th scope="col">${before}</th><th scope="col">${after}</th></tr></thead><tbody>${differences.map(([what, was, is]) => markup`<tr><th scope="row">${foreign(what)}</th><td>${foreign(was)}</td><td><b>${foreign(is)}</b></td></tr>`)}</tbody></table>`;
 
 /** The fields of a request that may be edited, with what was proposed for each; once it is answered, what was accepted. */
 export const fieldsOf = ({ subject, editable, outcome }: GetApprovalResponse): readonly EditableField[] =>

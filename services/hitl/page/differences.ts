@@ -2,7 +2,7 @@ import type { Json, JsonObject } from '../../../workflows/contracts/json';
 import { type EditableField, lineProperties, namingProperty, same } from './editable';
 import { isObject, plainText } from './values';
 
-type Difference = readonly [what: string, before: string, now: string];
+export type Difference = readonly [what: string, before: string, now: string];
 
 /** What changed between what a person saw and what is proposed now, line by line where there are lines. */
 export function differences(

@@ -1,4 +1,4 @@
-import type { JsonObject } from '../../../workflows/contracts/json';
+import type { Json, JsonObject } from '../../../workflows/contracts/json';
 import {
   type EditableField,
   type Evidence,
@@ -8,10 +8,10 @@ import {
   linesOf,
   namingProperty,
 } from './editable';
-import { foreign, markup, type Html, type Part } from './html';
+import { foreign, foreignText, hidesSomething, markup, type Html, type Part, visibleJson } from './html';
 import { glyph, isRisk, riskMark } from './marks';
 import { keyWords, plainText, valueView } from './values';
-import { plural } from './words';
+import { capital, plural } from './words';
 
 const single = (form: Form | undefined, name: string): string | undefined => {
   const value = form?.[name];
@@ -38,7 +38,7 @@ export function editableView(
 ${!readOnly && jsonView(field, index, form)}</section>`;
 }
 
-const ticked = (form: Form, index: number): ReadonlySet<string> => {
+export const ticked = (form: Form, index: number): ReadonlySet<string> => {
   const value = form[`e${index}.line`];
   return new Set(value === undefined ? [] : typeof value === 'string' ? [value] : value);
 };
@@ -66,7 +66,7 @@ function lineView(
   return markup`<li class="up${on ? '' : ' off'}" data-row data-up><div><span class="pick">${pick}</span>${readOnly ? markup`<b class="name">${foreign(name)}</b>` : markup`<label class="name" for="${id}">${foreign(name)}</label>`}
 <span class="ver">${others.map(([key, schema]) => property(key, schema, line, `e${index}.${number}.${key}`, name, found, readOnly, form))}</span>
 ${isRisk(found?.['risk']) ? riskMark(found['risk']) : markup`<span></span>`}<span class="res">${verdict(found)}</span>
-${found && markup`<details class="more"><summary>${line.proposed ? '' : readOnly ? 'Left out. ' : 'Left out by the team. '}${typeof summary === 'string' ? foreign(summary) : 'What the team found'}</summary><div class="in">${valueView(facts(found, naming))}</div></details>`}</div></li>`;
+${found && markup`<details class="more"><summary>${foreign(findingWords(summary, line, readOnly))}</summary><div class="in">${valueView(facts(found, naming))}</div></details>`}</div></li>`;
 }
 
 function property(
@@ -87,10 +87,19 @@ function property(
     markup`<span class="vh">from </span>${foreign(found['from'])} <span aria-hidden="true">→</span><span class="vh"> to </span>`;
   if (readOnly) return markup`${from}<b>${foreign(text)}</b>`;
   const choices = Array.isArray(schema['enum']) ? (schema['enum'] as readonly unknown[]).map(String) : undefined;
-  const label = `${keyWords(key)} of ${name}`;
+  const label = foreignText(`${keyWords(key)} of ${name}`);
   return choices
-    ? markup`${from}<select name="${input}" aria-label="${label}">${choices.map((choice) => markup`<option${choice === text && markup` selected`}>${choice}</option>`)}</select>`
-    : markup`${from}<input type="text" name="${input}" aria-label="${label}" value="${text}" data-was="${plainText(value[key])}" autocomplete="off" spellcheck="false">`;
+    ? markup`${from}<select name="${input}" aria-label="${label}" data-was="${plainText(value[key])}">${choices.map((choice) => markup`<option value="${choice}"${choice === text && markup` selected`}>${foreignText(choice)}</option>`)}</select>`
+    : markup`${from}<input type="text" name="${input}" aria-label="${label}" value="${text}" data-was="${plainText(value[key])}" autocomplete="off" spellcheck="false">${hidden(text)}`;
+}
+
+/** An input shows its value as it is; what that hides is told beside it. */
+const hidden = (text: string): Part =>
+  hidesSomething(text) && markup`<span class="small">reads ${foreign(text)}</span>`;
+
+function findingWords(summary: Json | undefined, { proposed }: Line, readOnly: boolean): string {
+  const words = typeof summary === 'string' && summary !== '' ? summary : 'what the team found';
+  return proposed ? capital(words) : `${readOnly ? 'Left out' : 'Left out by the team'}: ${words}`;
 }
 
 /** `passed` is the word for a check; what else was found stands in the details. */
@@ -113,11 +122,11 @@ function singleView(field: EditableField, index: number, readOnly: boolean, form
   const label = markup`<label for="e${index}">${foreign(keyWords(lastPart(field.path)))}</label>`;
   const text = single(form, `e${index}`) ?? String(proposed);
   return typeof proposed === 'boolean'
-    ? markup`<div class="field">${label}<select id="e${index}" name="e${index}"><option value="true"${text === 'true' && markup` selected`}>yes</option><option value="false"${text === 'false' && markup` selected`}>no</option></select></div>`
-    : markup`<div class="field">${label}<input type="text" id="e${index}" name="e${index}" value="${text}"></div>`;
+    ? markup`<div class="field">${label}<select id="e${index}" name="e${index}" data-edit data-was="${String(proposed)}"><option value="true"${text === 'true' && markup` selected`}>yes</option><option value="false"${text === 'false' && markup` selected`}>no</option></select></div>`
+    : markup`<div class="field">${label}<input type="text" id="e${index}" name="e${index}" value="${text}" data-edit data-was="${String(proposed)}">${hidden(text)}</div>`;
 }
 
 function jsonView(field: EditableField, index: number, form?: Form, open = false): Html {
-  const text = single(form, `e${index}.json`) ?? JSON.stringify(field.proposed, null, 2);
+  const text = single(form, `e${index}.json`) ?? visibleJson(field.proposed);
   return markup`<details class="more in"${open && markup` open`}><summary>Write it as JSON instead</summary><div class="in field"><label for="e${index}-json">JSON of ${plural(Array.isArray(field.proposed) ? field.proposed.length : 1, 'line')}</label><span class="hint" id="e${index}-json-h">What you change here wins over the lines above.</span><textarea class="mono" id="e${index}-json" name="e${index}.json" rows="6" spellcheck="false" aria-describedby="e${index}-json-h">${text}</textarea></div></details>`;
 }

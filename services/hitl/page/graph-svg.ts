@@ -1,13 +1,13 @@
-import { heightOf, place, type Direction, type Placed, type PlacedEdge, widthOf } from './graph';
+import { heightOf, place, type Direction, type Placed, type PlacedEdge } from './graph';
 import type { GraphNode, GraphTask } from './graph-fold';
-import { markup, type Html } from './html';
+import { foreignText, markup, type Html } from './html';
 import type { Shape } from './marks';
 
 export const shapeWords: Readonly<Record<Shape, string>> = {
   done: 'done',
   running: 'running',
   you: 'waiting for you',
-  waiting: 'waiting for a person',
+  waiting: 'waiting for others',
   failed: 'failed',
   retrying: 'trying again',
   idle: 'not started',
@@ -15,10 +15,28 @@ export const shapeWords: Readonly<Record<Shape, string>> = {
   paused: 'paused',
   cancelled: 'cancelled',
   ifneeded: 'only if needed',
+  unknown: 'in a state that this page does not know',
 };
 
-const cut = (text: string, most: number): string => (text.length > most ? `${text.slice(0, most - 1)}…` : text);
 const margin = 2;
+// Widths of signs in hundredths of the font's size, in the widest of the usual fonts: bold, plain.
+const narrowSigns = /[iljtfrI.,:;'!|()[\] ]/;
+const wideSigns = /[mwMW—%@…]/;
+const middleSigns = /[A-Z0-9]/;
+const widthOfSign = (sign: string, bold: boolean): number => {
+  if (narrowSigns.test(sign)) return bold ? 0.4 : 0.34;
+  if (wideSigns.test(sign)) return bold ? 1.02 : 0.93;
+  return (middleSigns.test(sign) ? 0.08 : 0) + (bold ? 0.68 : 0.6);
+};
+/** As much of a text as fits into so many pixels. */
+function fitted(text: string, room: number, size: number, bold: boolean): string {
+  const signs = Array.from(text);
+  const width = (sign: string): number => widthOfSign(sign, bold) * size;
+  if (signs.reduce((sum, sign) => sum + width(sign), 0) <= room) return text;
+  let left = room - width('…');
+  const kept = signs.findIndex((sign) => (left -= width(sign)) < 0);
+  return `${signs.slice(0, kept).join('').trimEnd()}…`;
+}
 const cellsUpTo = 24;
 const cellOrder: readonly Shape[] = [
   'done',
@@ -30,6 +48,7 @@ const cellOrder: readonly Shape[] = [
   'failed',
   'cancelled',
   'paused',
+  'unknown',
   'ifneeded',
   'idle',
 ];
@@ -37,9 +56,9 @@ const cellOrder: readonly Shape[] = [
 // A layout depends on what is drawn and how it hangs together, not on states: most changes find theirs here.
 const layouts = new Map<string, Placed>();
 const layoutsKept = 500;
-function placed(nodes: readonly GraphNode[], direction: Direction): Placed {
-  const key = `${direction} ${nodes.map(({ id, needs, folded }) => `${id}${folded ? '*' : ''}<${needs.join()}`).join(' ')}`;
-  const known = layouts.get(key) ?? place(nodes, direction);
+function placed(nodes: readonly GraphNode[], direction: Direction, room: number): Placed {
+  const key = `${direction} ${room} ${nodes.map(({ id, needs, folded }) => `${id}${folded ? '*' : ''}<${needs.join()}`).join(' ')}`;
+  const known = layouts.get(key) ?? place(nodes, direction, room);
   layouts.delete(key);
   layouts.set(key, known);
   const [oldest] = layouts.keys();
@@ -47,9 +66,9 @@ function placed(nodes: readonly GraphNode[], direction: Direction): Placed {
   return known;
 }
 
-function edge({ from, to, points }: PlacedEdge, direction: Direction): Html {
+function edge({ from, to, points }: PlacedEdge, { direction, boxWidth }: Placed): Html {
   const across = direction === 'across';
-  const half = widthOf(direction) / 2;
+  const half = boxWidth / 2;
   const [first = [0, 0], ...rest] = points;
   const end = rest.pop() ?? first;
   const start: readonly [number, number] = across
@@ -107,35 +126,45 @@ const countsInWords = (members: readonly GraphTask[]): string =>
     .map(([state, count]) => `${count} ${shapeWords[state]}`)
     .join(', ');
 
-function box(node: GraphNode, [centreX, centreY]: readonly [number, number], direction: Direction, href: string): Html {
-  const [width, height] = [widthOf(direction), heightOf(node)];
+function box(node: GraphNode, [centreX, centreY]: readonly [number, number], width: number, href: string): Html {
+  const height = heightOf(node);
   const [cx, cy] = [Math.round(centreX), Math.round(centreY)];
   const [x, y] = [cx - width / 2, cy - height / 2];
-  const [title, sub] = [cut(node.label, 15), cut(node.sub, 18)];
-  const state = node.folded ? `${node.members.length} tasks: ${countsInWords(node.members)}` : shapeWords[node.state];
-  const say = `${title} ${sub}, ${state}${node.critical ? ', on the critical path' : ''}`;
-  const card = node.gate
+  const isGate = node.kind === 'gate';
+  const signX = x + (isGate ? 12 : 9);
+  const room = width - (signX - x) - 20 - (isGate ? 12 : 6);
+  const [label, words] = [foreignText(node.label), foreignText(node.sub)];
+  const [title, sub] = [fitted(label, room, 12.5, true), fitted(words, room, 11.5, false)];
+  const state = node.folded ? countsInWords(node.members) : shapeWords[node.state];
+  const isCut = title !== label || sub !== words;
+  // Whoever speaks to the page says what stands there (WCAG 2.5.3); the whole follows.
+  const whole = isCut ? `: ${label}, ${words}` : '';
+  const say = `${title} ${sub}${whole}, ${state}${node.critical ? ', on the critical path' : ''}`;
+  const card = isGate
     ? markup`<path class="card" d="M${x + 10},${y}H${x + width - 10}L${x + width},${cy}L${x + width - 10},${y + height}H${x + 10}L${x},${cy}Z" />`
     : markup`<rect class="card" x="${x}" y="${y}" width="${width}" height="${height}" rx="6" />`;
   const back = node.folded && [
     markup`<rect class="back" x="${x + 6}" y="${y - 4}" width="${width - 12}" height="${height}" rx="6" />`,
     markup`<rect class="back" x="${x + 3}" y="${y - 2}" width="${width - 6}" height="${height}" rx="6" />`,
   ];
-  const signX = x + (node.gate ? 12 : 9);
-  const classes = ['n', `s-${node.state}`, node.critical && 'crit', node.gate && 'gate'].filter(Boolean).join(' ');
+  const classes = ['n', `s-${node.state}`, node.critical && 'crit', isGate && 'gate'].filter(Boolean).join(' ');
   return markup`<a class="${classes}" href="${href}" aria-label="${say}"
-    >${title !== node.label && markup`<title>${node.label}</title>`}${back}${card}<use class="g g-${node.state}" href="#g-${node.state}" x="${signX}" y="${y + 10}" width="16" height="16" /><text
+    >${isCut && markup`<title>${label}: ${words}</title>`}${back}${card}<use class="g g-${node.state}" href="#g-${node.state}" x="${signX}" y="${y + 10}" width="16" height="16" /><text
       class="t"
       x="${signX + 20}"
       y="${y + 22}"
       >${title}</text
-    ><text class="m" x="${signX + 20}" y="${y + 39}">${sub}</text>${node.folded && strip(node.members, x + 10, y + 52, width - 20)}</a
+    ><text class="m" x="${signX + 20}" y="${y + 39}"> ${sub}</text>${node.folded && strip(node.members, x + 10, y + 52, width - 20)}</a
   >`;
 }
 
 /** One drawing; the links stand in the order of layers, which is the order of Tab. */
-export function drawGraph(nodes: readonly GraphNode[], direction: Direction, href: (node: GraphNode) => string): Html {
-  const { at, edges, width, height } = placed(nodes, direction);
+export function drawGraph(
+  nodes: readonly GraphNode[],
+  { direction, room, href }: { direction: Direction; room: number; href: (node: GraphNode) => string },
+): Html {
+  const layout = placed(nodes, direction, room);
+  const { at, edges, width, height, boxWidth } = layout;
   const byId = new Map(nodes.map((node) => [node.id, node]));
   const now = (node: GraphNode): GraphNode => byId.get(node.id) ?? node; // a layout from the cache has older states
   const critical = ({ from, to }: PlacedEdge): number => (now(from).critical && now(to).critical ? 1 : 0);
@@ -151,8 +180,8 @@ export function drawGraph(nodes: readonly GraphNode[], direction: Direction, hre
     viewBox="${-margin} ${-margin - 3} ${w} ${h}"
     width="${w}"
     height="${h}"
-    >${[...edges].sort((a, b) => critical(a) - critical(b)).map((one) => edge({ ...one, from: now(one.from), to: now(one.to) }, direction))}${ordered.map(
-      ([node, point]) => box(node, point, direction, href(node)),
+    >${[...edges].sort((a, b) => critical(a) - critical(b)).map((one) => edge({ ...one, from: now(one.from), to: now(one.to) }, layout))}${ordered.map(
+      ([node, point]) => box(node, point, boxWidth, href(node)),
     )}</svg
   >`;
 }

@@ -1,10 +1,14 @@
 import { coordGreedy, coordSimplex, decrossTwoLayer, graphConnect, layeringSimplex, sugiyama } from 'd3-dag';
-import type { GraphNode } from './graph-fold';
+import { type GraphNode, layersOf } from './graph-fold';
 
 /** Pixels: a box, and one that stands for several tasks. */
 const boxHeight = 52;
 const foldHeight = 70;
 const simplexUpTo = 120;
+const layerGap = 22;
+const besideGap = 10;
+const narrowest = 148;
+const widest = 220;
 
 export type Direction = 'across' | 'down';
 type Point = readonly [x: number, y: number];
@@ -20,16 +24,26 @@ export interface Placed {
   readonly width: number;
   readonly height: number;
   readonly direction: Direction;
+  readonly boxWidth: number;
 }
 
-export const widthOf = (direction: Direction): number => (direction === 'across' ? 152 : 148);
+/** Boxes take what room there is, so that long titles can be read: across beside each other, down in a layer. */
+function widthOf(nodes: readonly GraphNode[], direction: Direction, room: number): number {
+  const layers = layersOf(nodes);
+  const [beside, gap] =
+    direction === 'across'
+      ? [layers.length, layerGap]
+      : [Math.max(1, ...layers.map((layer) => layer.length)), besideGap];
+  const fits = Math.floor((room - (beside - 1) * gap) / Math.max(1, beside));
+  return Math.min(widest, Math.max(narrowest, fits - (fits % 2)));
+}
 export const heightOf = (node: GraphNode): number => (node.folded ? foldHeight : boxHeight);
 
 /** Positions: `across` puts the layers from left to right, `down` from top to bottom. The same input gives the same picture. */
-export function place(nodes: readonly GraphNode[], direction: Direction): Placed {
-  if (nodes.length === 0) return { at: new Map(), edges: [], width: 0, height: 0, direction };
+export function place(nodes: readonly GraphNode[], direction: Direction, room: number): Placed {
   const across = direction === 'across';
-  const width = widthOf(direction);
+  const boxWidth = widthOf(nodes, direction, room);
+  if (nodes.length === 0) return { at: new Map(), edges: [], width: 0, height: 0, direction, boxWidth };
   const byId = new Map(nodes.map((node) => [node.id, node]));
   const nodeOf = (id: string): GraphNode => {
     const node = byId.get(id);
@@ -46,9 +60,9 @@ export function place(nodes: readonly GraphNode[], direction: Direction): Placed
     .decross(decrossTwoLayer())
     .coord(nodes.length > simplexUpTo ? coordGreedy() : coordSimplex())
     .nodeSize(({ data }: { readonly data: string }): [number, number] =>
-      across ? [heightOf(nodeOf(data)), width] : [width, heightOf(nodeOf(data))],
+      across ? [heightOf(nodeOf(data)), boxWidth] : [boxWidth, heightOf(nodeOf(data))],
     )
-    .gap(across ? [14, 22] : [10, 28]);
+    .gap(across ? [14, layerGap] : [besideGap, 28]);
   const size = layout(dag);
   const turned = (x: number, y: number): Point => (across ? [y, x] : [x, y]);
   const at = new Map<string, Point>();
@@ -67,6 +81,7 @@ export function place(nodes: readonly GraphNode[], direction: Direction): Placed
     width: across ? size.height : size.width,
     height: across ? size.width : size.height,
     direction,
+    boxWidth,
   };
 }
 

@@ -12,7 +12,9 @@ export type Shape =
   | 'ifneeded'
   | 'paused'
   | 'skipped'
-  | 'cancelled';
+  | 'cancelled'
+  // A state that this page does not know: the server's own word stands beside it.
+  | 'unknown';
 type Sign = Shape | 'info' | 'person';
 
 export const glyph = (sign: Sign): Html =>
@@ -35,10 +37,10 @@ export const riskMark = (risk: Risk): Html =>
   >`;
 
 export type NoteKind = 'ask' | 'bad' | 'good' | 'info';
-export const note = (kind: NoteKind, title: Part, body: Part): Html => {
+export const note = (kind: NoteKind, title: Part, body: Part, id = 'note'): Html => {
   const sign = { ask: 'you', bad: 'failed', good: 'done', info: 'info' }[kind] as Sign;
   // What went wrong is read out at once; what went well waits for a pause.
-  return markup`<div class="note ${kind}" role="${kind === 'bad' ? 'alert' : 'status'}" tabindex="-1" id="note">
+  return markup`<div class="note ${kind}" role="${kind === 'bad' ? 'alert' : 'status'}" tabindex="-1" id="${id}">
     ${glyph(sign)}
     <h2>${title}</h2>
     ${body}
@@ -68,3 +70,10 @@ export const command = (label: string, text: string): Html =>
     <code>${text}</code
     ><button class="btn mini js-only" type="button" data-copy aria-label="Copy: ${label}">Copy</button>
   </div>`;
+
+/** For programs; what has a dollar is the reader's own. */
+export const curl = (method: 'GET' | 'POST', path: string, body?: string): string =>
+  [
+    `curl --cacert ca.crt -H "authorization: Bearer $TOKEN" "$AATS_PROJECT_MANAGER_URL${path}"`,
+    ...(method === 'GET' ? [] : [`-X ${method} -H 'content-type: application/json' -d '${body ?? '{}'}'`]),
+  ].join(' ');

@@ -1,9 +1,12 @@
 import type { PlanSummary, TaskState } from '../../../proto/aats/project/v1/project_pb';
 import type { TaskState as StateName } from '../../../workflows/contracts/plan';
+import { type Gate, gateMilliseconds, gateShape, gateWords, newestGates, besideGates, type Reader } from './gates';
 import type { GraphTask } from './graph-fold';
 import type { Shape } from './marks';
 import { titlesOf } from './titles';
-import { dateOf, duration } from './words';
+import { dateOf, duration, ordinal, plural, shortDuration } from './words';
+
+export type { Reader } from './gates';
 
 const shapes: Readonly<Record<StateName, Shape>> = {
   pending: 'idle',
@@ -21,29 +24,21 @@ const shapes: Readonly<Record<StateName, Shape>> = {
   compensationFailed: 'failed',
 };
 
-/** Who looks: requests that wait for this person are "you". */
-export interface Reader {
-  readonly name: string;
-  /** Ids of open requests this person may answer. */
-  readonly asked: ReadonlySet<string>;
-}
-
 export const shapeOf = (task: TaskState, { asked }: Reader): Shape => {
-  const shape = (shapes as Readonly<Record<string, Shape | undefined>>)[task.state] ?? 'idle';
+  const shape = (shapes as Readonly<Record<string, Shape | undefined>>)[task.state] ?? 'unknown';
   return shape === 'waiting' && task.approvalId !== undefined && asked.has(task.approvalId) ? 'you' : shape;
 };
 
 /** How long it took, or has been going on; undefined before its start. */
 export function tookMilliseconds(task: TaskState, now: Date): number | undefined {
-  const begun = dateOf(task.startedAt) ?? (task.approvalId === undefined ? undefined : dateOf(task.readyAt));
+  const begun = dateOf(task.startedAt) ?? (task.state === 'waiting' ? dateOf(task.readyAt) : undefined);
   return begun && (dateOf(task.endedAt) ?? now).getTime() - begun.getTime();
 }
 
 /** The state in a few words; an unknown one is the server's own word. */
 export function stateWords(task: TaskState, reader: Reader, now: Date): string {
   const took = tookMilliseconds(task, now);
-  const time = took === undefined ? '' : ` ${duration(took)}`;
-  const again = task.attempt > 1 ? `, try ${task.attempt}` : '';
+  const again = task.attempt > 1 ? `${ordinal(task.attempt)} try` : undefined;
   switch (task.state) {
     case 'pending':
       return task.reason ?? 'not started';
@@ -52,13 +47,14 @@ export function stateWords(task: TaskState, reader: Reader, now: Date): string {
     case 'dispatched':
       return 'given to an agent';
     case 'running':
-      return `running for${time}${again}`;
+      return `running for ${duration(took ?? 0)}${again === undefined ? '' : `, ${again}`}`;
     case 'retrying':
-      return `trying again${again}`;
+      return `trying again after ${plural(task.attempt, 'try', 'tries')}`;
     case 'waiting':
       return shapeOf(task, reader) === 'you' ? 'waiting for you' : 'waiting for a person';
     case 'succeeded':
-      return took === undefined ? 'done' : `done in${time}${again}`;
+      if (took === undefined) return again === undefined ? 'done' : `done, ${again}`;
+      return again === undefined ? `done in ${duration(took)}` : `${again}, ${shortDuration(took)}`;
     case 'failed':
       return task.failure?.message ?? 'failed';
     case 'skipped':
@@ -77,28 +73,36 @@ export function stateWords(task: TaskState, reader: Reader, now: Date): string {
 // A task that has not run counts as this long, so that the longest chain of tasks is still found.
 const expectedMs = 1000;
 
-/** Tasks on the longest chain by measured time, and by the number of tasks where nothing ran yet. */
-export function criticalPath(tasks: readonly TaskState[], now: Date): ReadonlySet<string> {
+/**
+ * Tasks on the longest chain by measured time, people's answers included, and by the number of tasks where nothing ran
+ * yet.
+ */
+export function criticalPath(
+  tasks: readonly TaskState[],
+  gates: ReadonlyMap<string, Gate>,
+  now: Date,
+): ReadonlySet<string> {
   const byId = new Map(tasks.map((task) => [task.id, task]));
-  const before = (task: TaskState): readonly string[] => [...task.needs, ...task.after];
   const longest = new Map<string, { readonly ms: number; readonly via: string | undefined }>();
   // Plans list needs in any order, so each chain is followed once and remembered; a plan has no cycle.
   const follow = (task: TaskState): number => {
     const known = longest.get(task.id);
     if (known) return known.ms;
     let best: { ms: number; via: string | undefined } = { ms: 0, via: undefined };
-    for (const need of before(task).flatMap((id) => byId.get(id) ?? [])) {
+    for (const need of [...task.needs, ...task.after].flatMap((id) => byId.get(id) ?? [])) {
       const ms = follow(need);
       if (ms >= best.ms) best = { ms, via: need.id };
     }
-    const ms = best.ms + Math.max(expectedMs, tookMilliseconds(task, now) ?? 0);
+    const gate = gates.get(task.id);
+    const own = (tookMilliseconds(task, now) ?? 0) + (gate ? gateMilliseconds(gate, now) : 0);
+    const ms = best.ms + Math.max(expectedMs, own);
     longest.set(task.id, { ms, via: best.via });
     return ms;
   };
-  const own = tasks.filter(({ parent }) => parent === undefined);
   let end: string | undefined;
   let most = -1;
-  for (const task of own) {
+  for (const task of tasks) {
+    if (task.parent !== undefined) continue;
     const ms = follow(task);
     if (ms > most) [most, end] = [ms, task.id];
   }
@@ -107,38 +111,103 @@ export function criticalPath(tasks: readonly TaskState[], now: Date): ReadonlySe
   return path;
 }
 
-/** The tasks as the drawing sees them: a forEach is drawn by its items, once it has any. */
-export function graphTasks(tasks: readonly TaskState[], reader: Reader, now: Date): readonly GraphTask[] {
-  const critical = criticalPath(tasks, now);
+const endedStates = ['succeeded', 'failed', 'cancelled', 'skipped', 'compensated', 'compensationFailed'];
+export const hasEnded = ({ state }: TaskState): boolean => endedStates.includes(state);
+
+export function itemsByParent(tasks: readonly TaskState[]): ReadonlyMap<string, readonly TaskState[]> {
+  const items = new Map<string, TaskState[]>();
+  for (const task of tasks) {
+    if (task.parent === undefined) continue;
+    const known = items.get(task.parent);
+    if (known) known.push(task);
+    else items.set(task.parent, [task]);
+  }
+  return items;
+}
+
+interface Drawn {
+  readonly plan: PlanSummary;
+  readonly tasks: readonly TaskState[];
+  readonly gates: readonly Gate[];
+  readonly reader: Reader;
+  readonly now: Date;
+}
+
+/**
+ * The plan as the drawing sees it: tasks, a forEach by its items once it has any, the requests to people as steps of
+ * their own, and the ways back as long as they may be needed.
+ */
+export function graphTasks({ plan, tasks: own, gates, reader, now }: Drawn): readonly GraphTask[] {
+  const gateOf = newestGates(gates);
+  const tasks = besideGates(own, gateOf);
+  const critical = criticalPath(own, gateOf, now);
   const titles = titlesOf(tasks);
   const byId = new Map(tasks.map((task) => [task.id, task]));
-  const itemsOf = new Map<string, TaskState[]>();
-  for (const task of tasks)
-    if (task.parent !== undefined) itemsOf.set(task.parent, [...(itemsOf.get(task.parent) ?? []), task]);
-  // Of a forEach on the critical path, the slowest item is what the plan waited for.
+  const itemsOf = itemsByParent(tasks);
   const slowest = new Set(
-    [...itemsOf].flatMap(([parent, items]) => {
-      const [first] = [...items].sort((a, b) => (tookMilliseconds(b, now) ?? 0) - (tookMilliseconds(a, now) ?? 0));
-      return critical.has(parent) && first ? [first.id] : [];
-    }),
+    [...itemsOf].flatMap(([parent, items]) => (critical.has(parent) ? slowestOf(items, now) : [])),
   );
-  const drawn = (need: string): readonly string[] => itemsOf.get(need)?.map(({ id }) => id) ?? [need];
-  return tasks
-    .filter(({ id }) => !itemsOf.has(id))
-    .map((task) => {
-      const parent = task.parent === undefined ? undefined : byId.get(task.parent);
-      const { needs, after } = parent ?? task;
-      return {
+  // What a task that needs this one is drawn after.
+  const gives = (id: string): readonly string[] =>
+    gateOf.get(id)?.at === 'after' ? [gateId(id)] : (itemsOf.get(id)?.map((item) => item.id) ?? [id]);
+  const needsOf = ({ needs, after }: TaskState): readonly string[] => [...new Set([...needs, ...after].flatMap(gives))];
+  return tasks.flatMap((task): readonly GraphTask[] => {
+    const gate = gateOf.get(task.id);
+    const items = itemsOf.get(task.id);
+    const parent = task.parent === undefined ? undefined : byId.get(task.parent);
+    const top = parent ?? task;
+    const drawn: GraphTask[] = [];
+    if (gate)
+      drawn.push({
+        id: gateId(task.id),
+        kind: 'gate',
+        label: gate.title,
+        sub: gateWords(gate, task, reader),
+        state: gateShape(gate, task, reader),
+        needs: gate.at === 'before' ? needsOf(task) : (items?.map(({ id }) => id) ?? [task.id]),
+        critical: critical.has(task.id),
+        address: `/approvals/${gate.approvalId}`,
+      });
+    if (!items)
+      drawn.push({
         id: task.id,
         label: titles.short(task),
         sub: stateWords(task, reader, now),
         state: shapeOf(task, reader),
-        needs: [...new Set([...needs, ...after].flatMap(drawn))],
+        needs: gateOf.get(top.id)?.at === 'before' ? [gateId(top.id)] : needsOf(top),
         critical: critical.has(task.id) || slowest.has(task.id),
-        gate: task.approvalId !== undefined,
+        ...(hasEnded(task) && { took: tookMilliseconds(task, now) }),
+        ...(task.state === 'waiting' && { kind: 'gate' as const }),
         ...(parent && { group: { id: parent.id, label: titles.short(parent) } }),
-      };
-    });
+      });
+    if (wayBackIsOpen(plan, task))
+      drawn.push({
+        id: `undo:${task.id}`,
+        kind: 'undo',
+        label: 'Put back',
+        sub: 'only if needed',
+        state: 'ifneeded',
+        needs: gives(task.id),
+        critical: false,
+      });
+    return drawn;
+  });
+}
+
+const gateId = (taskId: string): string => `gate:${taskId}`;
+/** Once it is taken, the task itself says so. */
+const wayBackIsOpen = ({ state }: PlanSummary, task: TaskState): boolean =>
+  task.hasCompensation &&
+  task.parent === undefined &&
+  ['running', 'paused', 'failing', 'cancelling'].includes(state) &&
+  !['skipped', 'compensating', 'compensated', 'compensationFailed'].includes(task.state);
+
+/** Of a forEach that has ended, the item that the plan waited for; before, it would change with every look. */
+function slowestOf(items: readonly TaskState[], now: Date): readonly string[] {
+  if (!items.every(hasEnded)) return [];
+  const took = (task: TaskState): number => tookMilliseconds(task, now) ?? 0;
+  const [first, ...others] = items;
+  return first ? [others.reduce((most, one) => (took(one) > took(most) ? one : most), first).id] : [];
 }
 
 const planShapes: Readonly<Record<string, Shape>> = {
@@ -152,5 +221,5 @@ const planShapes: Readonly<Record<string, Shape>> = {
 };
 export function planShape(plan: PlanSummary, waitsForYou: boolean): Shape {
   if (plan.state === 'running' && plan.waitingFor.length > 0) return waitsForYou ? 'you' : 'waiting';
-  return planShapes[plan.state] ?? 'idle';
+  return planShapes[plan.state] ?? 'unknown';
 }

@@ -1,6 +1,6 @@
 import type { ArtifactReference, Json, JsonObject } from '../../../workflows/contracts/json';
 import { foreign, markup, type Html } from './html';
-import { bytes, capital } from './words';
+import { bytes, capital, duration } from './words';
 
 export const isObject = (value: Json | undefined): value is JsonObject =>
   typeof value === 'object' && value !== null && !Array.isArray(value);
@@ -20,6 +20,19 @@ export function artifactIn(value: Json | undefined): ArtifactReference | undefin
     mediaType: typeof mediaType === 'string' ? mediaType : 'application/octet-stream',
     size: typeof size === 'number' ? size : 0,
   };
+}
+
+/** All that a value refers to, each once; at most 20. */
+export function artifactsIn(value: Json | undefined): readonly Json[] {
+  const found = new Map<string, Json>();
+  const look = (one: Json | undefined): void => {
+    if (found.size >= 20 || typeof one !== 'object' || one === null) return;
+    const artifact = artifactIn(one);
+    if (artifact) found.set(artifact.artifact, one);
+    else for (const inside of Object.values(one)) look(inside);
+  };
+  look(value);
+  return [...found.values()];
 }
 
 export const artifactPath = ({ artifact, name }: ArtifactReference): string =>
@@ -53,7 +66,9 @@ export function valueView(value: Json, depth = 0): Html {
     return markup`<ul>${items.slice(0, 200).map((item) => markup`<li>${valueView(item, depth + 1)}</li>`)}${items.length > 200 && markup`<li class="quiet">and ${items.length - 200} more</li>`}</ul>`;
   }
   if (depth > 3) return markup`<code>${foreign(JSON.stringify(value))}</code>`;
-  const entries = Object.entries(value as JsonObject);
+  const entries = Object.entries(value as JsonObject).map(([key, one]): readonly [string, Json] =>
+    key === 'milliseconds' && typeof one === 'number' ? ['took', duration(one)] : [key, one],
+  );
   if (entries.length === 0) return markup`<span class="quiet">nothing</span>`;
   return depth === 0
     ? markup`<dl class="kv">${entries.map(([key, one]) => markup`<dt>${foreign(keyWords(key))}</dt><dd>${valueView(one, 1)}</dd>`)}</dl>`

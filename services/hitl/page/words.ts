@@ -26,6 +26,8 @@ export function duration(milliseconds: number): string {
   if (s < 86_400) return `${Math.floor(s / 3600)} h ${two(Math.floor((s % 3600) / 60))} min`;
   return `${Math.floor(s / 86_400)} d ${Math.floor((s % 86_400) / 3600)} h`;
 }
+/** `2 m 05 s`: for boxes, where `min` is too wide. */
+export const shortDuration = (milliseconds: number): string => duration(milliseconds).replace(' min', ' m');
 /** What is left of time, without seconds: people plan by minutes. */
 export function remaining(milliseconds: number): string {
   const minutes = Math.max(0, Math.round(milliseconds / 60_000));
@@ -35,6 +37,9 @@ export function remaining(milliseconds: number): string {
   const hours = Math.floor((minutes % 1440) / 60);
   return `${Math.floor(minutes / 1440)} d${hours > 0 ? ` ${hours} h` : ''}`;
 }
+
+export const median = (values: readonly number[]): number =>
+  [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)] ?? 0;
 
 export const bytes = (count: number): string =>
   count < 1000
@@ -47,6 +52,8 @@ export const plural = (count: number, one: string, many = `${one}s`): string =>
   `${thousands(count)} ${count === 1 ? one : many}`;
 export const list = (words: readonly string[], last: 'and' | 'or' = 'and'): string =>
   words.length < 2 ? (words[0] ?? '') : `${words.slice(0, -1).join(', ')} ${last} ${words.at(-1) ?? ''}`;
+export const ordinal = (place: number): string =>
+  ['first', 'second', 'third', 'fourth', 'fifth'][place - 1] ?? `${place}th`;
 export const capital = (text: string): string => text.charAt(0).toUpperCase() + text.slice(1);
 
 /** People by their directory name: `mara` is Mara to her colleagues. */

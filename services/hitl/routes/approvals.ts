@@ -13,6 +13,7 @@ import { page } from '../page/frame';
 import { approvalPath } from '../page/inbox-page';
 import { documentsOf, evidenceFor } from './approval-evidence';
 import { field, type PageContext, type PageDeps, queryText, send, signedIn, surroundings } from './page-context';
+import type { PlanState } from '../plan-hub';
 import type { PageSession } from '../sign-in/page-session';
 
 const address = '/approvals/:plan/:task/:round';
@@ -31,7 +32,7 @@ export function addApprovals(router: Router, deps: PageDeps): void {
     return request as Known;
   };
   /** The plan is an extra here: a request can be answered when its plan cannot be read. */
-  const planOf = (request: Known, { token }: PageSession) =>
+  const planOf = async (request: Known, { token }: PageSession): Promise<PlanState | undefined> =>
     hub.current(request.approval.planId) ??
     upstream.plans.getPlan({ planId: request.approval.planId }, { token }).then(
       ({ plan, tasks }) => (plan ? { plan, tasks } : undefined),
@@ -47,12 +48,15 @@ export function addApprovals(router: Router, deps: PageDeps): void {
       planOf(request, session),
       documentsOf(upstream, token, request),
     ]);
-    const evidence = await evidenceFor(upstream, token, plan, request.approval.taskId, fields);
+    const [evidence, gates] = await Promise.all([
+      evidenceFor(upstream, token, plan, request.approval.taskId, fields),
+      plan ? deps.gates.of(plan.plan, token) : [],
+    ]);
     const mine = open.filter(({ waitingForYou }) => waitingForYou);
     const number = mine.findIndex(({ approvalId }) => approvalId === request.approval.approvalId) + 1;
     const main = approvalMain({
       request,
-      plan: plan && { ...plan, reader, now: frame.readAt },
+      plan: plan && { ...plan, gates, reader, now: frame.readAt },
       fields,
       evidence,
       shown,
@@ -110,6 +114,16 @@ export function addApprovals(router: Router, deps: PageDeps): void {
       const seen = field(form, 'digest');
       if (request.approval.status === 'open' && seen !== request.digest) {
         await changed(ctx, session, form, fields);
+        return;
+      }
+      // With a script the page has said it already; without one it is said here, before anything is sent.
+      if (choice === 'approve' && edits.length > 0 && field(form, 'told') !== '1') {
+        const asked = fields.map((one) => ({
+          ...one,
+          proposed: edits.find(({ path }) => path === one.path)?.value ?? one.proposed,
+        }));
+        const proposed = Object.fromEntries(fields.map((one) => [one.path, one.proposed]));
+        await show(ctx, session, { kind: 'edited', differences: differences(asked, proposed) }, form);
         return;
       }
       try {

@@ -1,7 +1,8 @@
-import { existsSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { createHash } from 'node:crypto';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import type Router from '@koa/router';
+import { packageRoot } from '../package-files';
 import { type PageDeps, secureHeaders, signedIn } from './page-context';
 
 /** A document of an agent, as a file to keep: it is never shown as a page of ours, whatever it says it is. */
@@ -41,11 +42,7 @@ export function addDocuments(router: Router, deps: PageDeps): void {
 }
 
 // The style sheet, the script and the sign are no sources of the compiler: they lie in the package, not beside its output.
-const assetsFolder = ((): string => {
-  let folder = __dirname;
-  while (!existsSync(join(folder, 'package.json'))) folder = dirname(folder);
-  return join(folder, 'services', 'hitl', 'page', 'assets');
-})();
+const assetsFolder = join(packageRoot, 'services', 'hitl', 'page', 'assets');
 const assets = { 'style.css': 'text/css', 'app.js': 'text/javascript', 'icon.svg': 'image/svg+xml' } as const;
 
 /** Read once, at start; a changed file has another tag, so browsers ask and are mostly told to keep what they have. */

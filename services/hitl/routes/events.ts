@@ -1,21 +1,15 @@
 import type Router from '@koa/router';
 import { authorize } from '../../runtime/roles';
 import { approvalGraph } from '../page/approval-page';
+import type { Gate } from '../page/gates';
 import { markup, type Html } from '../page/html';
 import { note } from '../page/marks';
 import { planParts } from '../page/plan-page';
 import type { PlanState } from '../plan-hub';
 import type { PageSession } from '../sign-in/page-session';
 import type { Reader } from '../page/task-words';
-import {
-  type PageContext,
-  type PageDeps,
-  queryText,
-  readAtOnce,
-  readerOf,
-  sessionCookie,
-  signedIn,
-} from './page-context';
+import { readAtOnce } from './counts';
+import { type PageContext, type PageDeps, queryText, readerOf, sessionCookie, signedIn } from './page-context';
 import { ended, maySteer, planIdOf, planView } from './plans';
 
 /** Changes are gathered this long; times that run on are drawn anew at the slower pace. */
@@ -35,15 +29,19 @@ export function addEvents(router: Router, deps: PageDeps): void {
       const approvalId = queryText(ctx, 'approval');
       const view = planView(ctx);
       let reader = await askReader(deps, session);
-      let waited = '';
+      let gates: readonly Gate[] = [];
+      let waited: string | undefined;
       const render = async (state: PlanState): Promise<Readonly<Record<string, Html>>> => {
         const waits = state.plan.waitingFor.map((one) => one.approvalId).join();
         // Who is asked changes only with the requests of the plan.
         if (waits !== waited) {
-          reader = await askReader(deps, session).catch(() => reader);
+          [reader, gates] = await Promise.all([
+            askReader(deps, session).catch(() => reader),
+            deps.gates.of(state.plan, session.token),
+          ]);
           waited = waits;
         }
-        const now = { ...state, reader, now: new Date() };
+        const now = { ...state, gates, reader, now: new Date() };
         if (approvalId === '') return planParts({ ...now, proof: session.proof, maySteer: maySteer(session), ...view });
         const answered = !state.plan.waitingFor.some((one) => one.approvalId === approvalId);
         return {

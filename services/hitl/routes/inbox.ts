@@ -3,11 +3,16 @@ import type { ApprovalSummary } from '../../../proto/aats/project/v1/project_pb'
 import { page } from '../page/frame';
 import { type Inbox, inboxMain, type InboxOrder, inboxOrders, type InboxView, inboxViews } from '../page/inbox-page';
 import { dateOf } from '../page/words';
-import { type PageDeps, queryText, readAtOnce, send, signedIn, surroundings } from './page-context';
+import { countWords } from './counts';
+import { type PageDeps, queryText, send, signedIn, surroundings } from './page-context';
 
 const oneOf = <T extends string>(values: readonly T[], text: string, otherwise: T): T =>
   values.find((value) => value === text) ?? otherwise;
 const orders = Object.keys(inboxOrders) as InboxOrder[];
+
+/** Lines of a page; answered ones are asked for one by one. */
+const openShown = 40;
+const doneShown = 20;
 
 /** Open, Mine and Done; what the search and the order say stands in the address. */
 export function addInbox(router: Router, deps: PageDeps): void {
@@ -19,32 +24,41 @@ export function addInbox(router: Router, deps: PageDeps): void {
     signedIn(deps, async (ctx, session) => {
       const view: InboxView = oneOf(inboxViews, queryText(ctx, 'view'), 'open');
       const order = oneOf(orders, queryText(ctx, 'sort'), view === 'done' ? 'newest' : 'expires');
-      const search = queryText(ctx, 'q').slice(0, 100);
-      const from = queryText(ctx, 'from');
+      const search = queryText(ctx, 'q').slice(0, 100).trim();
       const [{ frame, open, more, reader }, done] = await Promise.all([
         surroundings(deps, ctx, session),
-        deps.upstream.approvals.listApprovals(
-          { view: 'done', pageSize: readAtOnce, pageToken: view === 'done' ? from : '' },
-          { token: session.token },
-        ),
+        deps.counts.done(session.token),
       ]);
-      const requests =
+      const all =
         view === 'done' ? done.approvals : view === 'mine' ? open.filter(({ waitingForYou }) => waitingForYou) : open;
-      const plus = (count: number, isMore: boolean): string => `${count}${isMore ? '+' : ''}`;
+      const fitting = all.filter((request) => fits(request, search)).sort(by[order]);
+      const from = Math.min(
+        Number(/^\d{1,3}$/.exec(queryText(ctx, 'from'))?.[0] ?? 0),
+        Math.max(0, fitting.length - 1),
+      );
+      const requests = fitting.slice(from, from + (view === 'done' ? doneShown : openShown));
       const inbox: Inbox = {
         view,
         search,
         order,
-        requests: requests.filter((request) => fits(request, search)).sort(by[order]),
+        requests,
+        from,
+        fitting: fitting.length,
         counts: {
-          open: plus(open.length, more),
-          mine: plus(reader.asked.size, more),
-          done: plus(done.approvals.length, done.nextPageToken !== ''),
+          open: countWords(open.length, more),
+          mine: countWords(reader.asked.size, more),
+          done: done.count,
         },
+        answered:
+          view === 'done'
+            ? await deps.gates.answered(
+                requests.map(({ approvalId }) => approvalId),
+                session.token,
+              )
+            : new Map(),
+        past: done.approvals,
         person: session.person.name,
         now: frame.readAt,
-        ...(view === 'done' &&
-          done.nextPageToken !== '' && { next: `/inbox?view=done&from=${encodeURIComponent(done.nextPageToken)}` }),
       };
       send(ctx, page(frame, { title: 'Inbox', at: 'inbox', main: inboxMain(inbox), live: { again: ctx.url } }));
     }),

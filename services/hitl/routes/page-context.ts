@@ -4,12 +4,15 @@ import type { ApprovalSummary } from '../../../proto/aats/project/v1/project_pb'
 import { failure } from '../../../workflows/contracts/failures';
 import { ServiceFailure, toEdgeFailure } from '../../runtime/failure-status';
 import type { Logger } from '../../runtime/logger';
+import { authorize } from '../../runtime/roles';
 import { errorMain } from '../page/error-page';
 import { door, type Frame, page, type Theme } from '../page/frame';
 import { foreign, markup, type Html, type Part } from '../page/html';
 import type { Reader } from '../page/task-words';
 import type { Form } from '../page/editable';
 import type { PlanHub } from '../plan-hub';
+import { type Counts, readAtOnce } from './counts';
+import type { GateReader } from './plan-gates';
 import { isProof, type PageSession, type PageSessions } from '../sign-in/page-session';
 import type { Upstream } from '../upstream';
 
@@ -19,6 +22,8 @@ export interface PageDeps {
   readonly upstream: Upstream;
   readonly sessions: PageSessions;
   readonly hub: PlanHub;
+  readonly gates: GateReader;
+  readonly counts: Counts;
   readonly logger: Logger;
 }
 
@@ -99,10 +104,18 @@ export const signedIn =
       await work(ctx, session, form);
     });
 
+/** After a form that came too late the way leads back to the page that it stood on. */
 function toDoor(ctx: PageContext): void {
-  const back = ctx.method === 'GET' ? ctx.url : '/inbox';
+  const isForm = ctx.method !== 'GET';
+  const back = isForm
+    ? (/^\/(?:approvals\/[^/]+\/[^/]+\/[^/]+|plans\/[^/]+)/.exec(ctx.path)?.[0] ?? '/inbox')
+    : ctx.url;
+  const query = new URLSearchParams({
+    ...(back !== '/' && back !== '/inbox' && { next: back }),
+    ...(isForm && { late: '1' }),
+  });
+  ctx.redirect(`/sign-in${query.size > 0 ? `?${query.toString()}` : ''}`);
   ctx.status = 303;
-  ctx.redirect(back === '/' || back === '/inbox' ? '/sign-in' : `/sign-in?next=${encodeURIComponent(back)}`);
 }
 
 const titles: Readonly<Record<string, readonly [status: number, title: string, meaning: string]>> = {
@@ -114,6 +127,7 @@ const titles: Readonly<Record<string, readonly [status: number, title: string, m
   TaskNotFound: [404, 'There is no such task', 'The plan may have been started anew with other tasks.'],
   ApprovalNotFound: [404, 'There is no such request', 'It may be a slip of the keys, or its plan is gone.'],
   ArtifactNotFound: [404, 'There is no such document', 'It may have been kept for a time only.'],
+  AgentNotFound: [404, 'There is no such agent', 'It may have gone, or it was started under another name.'],
   PermissionDenied: [403, 'You may not do this', ''],
   NotEligible: [403, 'You may not answer this', ''],
   InvalidInput: [400, 'This does not fit', ''],
@@ -157,6 +171,16 @@ export async function showingErrors(deps: PageDeps, ctx: PageContext, work: () =
   }
 }
 
+/** For drawing only what the services would allow. */
+export function mayCall({ person }: PageSession, method: string): boolean {
+  try {
+    authorize({ kind: 'person', person, tokenId: '' }, method);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
 export async function sendError(
   deps: PageDeps,
   ctx: PageContext,
@@ -190,20 +214,15 @@ export interface Surroundings {
   /** There are more open requests than were read. */
   readonly more: boolean;
 }
-export const readAtOnce = 200;
-
 export async function surroundings(
-  { upstream }: PageDeps,
+  { upstream, counts }: PageDeps,
   ctx: PageContext,
   session: PageSession,
 ): Promise<Surroundings> {
   const { token, person, proof } = session;
-  const [open, running] = await Promise.all([
+  const [open, openPlans] = await Promise.all([
     upstream.approvals.listApprovals({ view: 'open', pageSize: readAtOnce }, { token }),
-    upstream.plans.listPlans(
-      { states: ['running', 'paused', 'failing', 'cancelling'], pageSize: readAtOnce },
-      { token },
-    ),
+    counts.plans('running', token),
   ]);
   const reader = readerOf(person.name, open.approvals);
   return {
@@ -212,7 +231,7 @@ export async function surroundings(
       proof,
       theme: themeOf(ctx),
       asked: reader.asked.size,
-      openPlans: running.plans.length,
+      openPlans,
       readAt: new Date(),
     },
     reader,

@@ -1,16 +1,28 @@
 import type Router from '@koa/router';
 import type { PlanSummary } from '../../../proto/aats/project/v1/project_pb';
 import { failure } from '../../../workflows/contracts/failures';
-import { authorize } from '../../runtime/roles';
 import { page } from '../page/frame';
 import { markup } from '../page/html';
 import { note } from '../page/marks';
-import { cancelMain, planMain, type PlanPage, planPath } from '../page/plan-page';
-import { type TaskOrder, taskOrders } from '../page/plan-parts';
-import { plansMain, type PlanView, planViews } from '../page/plans-page';
+import type { OpenGroups } from '../page/graph-fold';
+import { graphDot, graphFile, graphMermaid } from '../page/graph-text';
+import { cancelMain, drawingOf, planMain, type PlanPage, planPath } from '../page/plan-page';
+import { drawnBoxes, type PlanNow, type TaskOrder, taskOrders, wholePage } from '../page/plan-parts';
+import { plansMain, type PlanView, planViewNames, planViews } from '../page/plans-page';
 import type { PlanState } from '../plan-hub';
 import type { PageSession } from '../sign-in/page-session';
-import { field, type PageContext, type PageDeps, queryText, send, signedIn, surroundings } from './page-context';
+import {
+  field,
+  mayCall,
+  type PageContext,
+  type PageDeps,
+  queryText,
+  send,
+  signedIn,
+  surroundings,
+} from './page-context';
+
+type GraphView = NonNullable<ReturnType<typeof drawnBoxes>>;
 
 // The list of workflows knows no counts; those of a page are asked one by one.
 const plansShown = 20;
@@ -19,23 +31,31 @@ export const planIdOf = (ctx: PageContext): string =>
   (ctx['params'] as Record<string, string | undefined>)['plan'] ?? '';
 
 /** What the address says about the page of a plan. */
-export function planView(ctx: PageContext): Pick<PlanPage, 'order' | 'open'> & { readonly chosen: string | undefined } {
+export function planView(
+  ctx: PageContext,
+): Pick<PlanPage, 'order' | 'open' | 'asText'> & { readonly chosen: string | undefined } {
   const order = (Object.keys(taskOrders) as TaskOrder[]).find((one) => one === queryText(ctx, 'show')) ?? 'look';
   return {
     order,
-    open: new Set(queryText(ctx, 'open').split(',').filter(Boolean).slice(0, 50)),
+    open: openGroups(queryText(ctx, 'open')),
+    asText: queryText(ctx, 'graph') === 'text',
     chosen: queryText(ctx, 'task').slice(0, 200) || undefined,
   };
 }
 
-export function maySteer({ person }: PageSession): boolean {
-  try {
-    authorize({ kind: 'person', person, tokenId: '' }, 'aats.project.v1.ProjectManager/PausePlan');
-    return true;
-  } catch {
-    return false;
-  }
-}
+const openGroups = (text: string): OpenGroups =>
+  new Map(
+    text
+      .split(',')
+      .filter(Boolean)
+      .slice(0, 50)
+      .map((one) => {
+        const [group = '', from = ''] = one.split('~');
+        return [group, /^\d{1,5}$/.test(from) ? Number(from) : 0] as const;
+      }),
+  );
+
+export const maySteer = (session: PageSession): boolean => mayCall(session, 'aats.project.v1.ProjectManager/PausePlan');
 
 export function addPlans(router: Router, deps: PageDeps): void {
   const { upstream, hub } = deps;
@@ -55,11 +75,12 @@ export function addPlans(router: Router, deps: PageDeps): void {
   router.get(
     '/plans',
     signedIn(deps, async (ctx, session) => {
-      const view = (Object.keys(planViews) as PlanView[]).find((one) => one === queryText(ctx, 'view')) ?? 'all';
+      const view = planViewNames.find((one) => one === queryText(ctx, 'view')) ?? 'all';
       const [owner, name, from] = [queryText(ctx, 'owner'), queryText(ctx, 'name'), queryText(ctx, 'from')];
       const { token } = session;
-      const [{ frame, reader }, list] = await Promise.all([
+      const [{ frame, reader }, counts, list] = await Promise.all([
         surroundings(deps, ctx, session),
+        Promise.all(planViewNames.map((one) => deps.counts.plans(one, token))),
         upstream.plans.listPlans(
           {
             states: [...planViews[view].states],
@@ -84,6 +105,10 @@ export function addPlans(router: Router, deps: PageDeps): void {
         owner,
         name,
         plans,
+        counts: Object.fromEntries(planViewNames.map((one, index) => [one, counts[index] ?? ''])) as Record<
+          PlanView,
+          string
+        >,
         reader,
         now: frame.readAt,
         ...(list.nextPageToken !== '' && { next: `/plans?${next.toString()}` }),
@@ -102,22 +127,22 @@ export function addPlans(router: Router, deps: PageDeps): void {
     '/plans/:plan',
     signedIn(deps, async (ctx, session) => {
       const planId = planIdOf(ctx);
-      const { order, open, chosen } = planView(ctx);
-      const [{ frame, reader }, state, detail] = await Promise.all([
+      const view = planView(ctx);
+      const { chosen } = view;
+      const [{ frame, reader }, [state, gates], detail] = await Promise.all([
         surroundings(deps, ctx, session),
-        planOf(planId, session),
+        planOf(planId, session).then(async (known) => [known, await deps.gates.of(known.plan, session.token)] as const),
         chosen === undefined ? undefined : upstream.plans.getTask({ planId, taskId: chosen }, { token: session.token }),
       ]);
       const said = done[queryText(ctx, 'done')];
       const main = planMain({
         ...state,
+        ...view,
+        gates,
         reader,
         now: frame.readAt,
         proof: session.proof,
         maySteer: maySteer(session),
-        order,
-        open,
-        chosen,
         detail,
         ...(said !== undefined && {
           note: note('good', said, markup`<p class="small">What you see below is the plan as it is now.</p>`),
@@ -130,6 +155,31 @@ export function addPlans(router: Router, deps: PageDeps): void {
       );
     }),
   );
+
+  const files = {
+    svg: [
+      'image/svg+xml',
+      (_now: PlanNow, { nodes, address }: GraphView) => graphFile(nodes, { room: wholePage.room, address }),
+    ],
+    dot: ['text/vnd.graphviz', ({ plan }: PlanNow, { nodes }: GraphView) => graphDot(plan.title, nodes)],
+    mmd: ['text/vnd.mermaid', (_now: PlanNow, { nodes }: GraphView) => graphMermaid(nodes)],
+  } as const;
+  for (const [kind, [type, make]] of Object.entries(files))
+    router.get(
+      `/plans/:plan/graph.${kind}`,
+      signedIn(deps, async (ctx, session) => {
+        const state = await planOf(planIdOf(ctx), session);
+        const gates = await deps.gates.of(state.plan, session.token);
+        // A file goes round: nobody is "you" in it, and its links are whole.
+        const reader = { name: '', asked: new Set<string>() };
+        const now: PlanNow = { ...state, gates, reader, now: new Date() };
+        const drawn = drawnBoxes(now, drawingOf({ ...planView(ctx), plan: state.plan }));
+        if (!drawn) throw failure('TooLarge', 'this plan has more steps than fit into a picture, even folded');
+        ctx.attachment(`${state.plan.planId}.${kind}`);
+        ctx.type = type;
+        ctx.body = make(now, { ...drawn, address: (node) => `https://${ctx.host}${drawn.address(node)}` });
+      }),
+    );
 
   router.get(
     '/plans/:plan/cancel',

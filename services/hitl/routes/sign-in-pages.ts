@@ -36,7 +36,12 @@ export function addSignInPages(router: Router, deps: PageDeps, signIn: SignIn): 
   };
   router.get('/sign-in', (ctx) =>
     open(ctx, async () => {
-      const said = queryText(ctx, 'out') === '1' ? 'You are signed out. Your plans go on.' : undefined;
+      const said =
+        queryText(ctx, 'out') === '1'
+          ? 'You are signed out. Your plans go on.'
+          : queryText(ctx, 'late') === '1'
+            ? 'Your sign-in had ended, so nothing that you sent was counted. Sign in, then send it again.'
+            : undefined;
       send(ctx, passwordPage({ theme: themeOf(ctx), next: ownPath(queryText(ctx, 'next')), name: '', said }));
       return Promise.resolve();
     }),

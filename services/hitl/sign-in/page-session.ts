@@ -12,6 +12,7 @@ export interface PageSession {
   readonly token: string;
   /** Synchroniser token: what a form must bring along. */
   readonly proof: string;
+  readonly endsAt: Date;
 }
 export interface PageSessions {
   /** Opens a session; the answer is the secret of the cookie and for how many seconds it is good. */
@@ -97,7 +98,9 @@ export function createPageSessions(store: SessionStore, signIn: Pick<SignIn, 're
       const found = await get(key);
       if (!found || found.endsAt <= Date.now()) return undefined;
       const session = isFresh(found) ? found : await renew(key, found);
-      return session && { person: session.person, token: session.accessToken, proof: session.proof };
+      if (!session) return undefined;
+      const { person, accessToken, proof, endsAt } = session;
+      return { person, token: accessToken, proof, endsAt: new Date(endsAt) };
     },
     async end(secret) {
       const key = keyOf(secret);

@@ -43,19 +43,20 @@
   const zone = $('[data-zone]'); if (zone) { const m = -new Date().getTimezoneOffset(); zone.textContent = `Times are yours (UTC${m === 0 ? '' : `${m > 0 ? '+' : '−'}${Math.floor(Math.abs(m) / 60)}${m % 60 ? `:${two(Math.abs(m) % 60)}` : ''}`})`; }
 
   // A list of lines: say at once what an edit means.
-  const boxes = $$('[data-up] input[type=checkbox]'); const fields = $$('[data-up] input[type=text], [data-up] select, textarea[name$=json]');
-  const isChanged = (f) => (f.tagName === 'SELECT' ? [...f.options].some((o) => o.selected !== o.defaultSelected) && f.selectedIndex > 0 : f.value !== (f.dataset.was ?? f.defaultValue));
+  const boxes = $$('[data-up] input[type=checkbox]'); const fields = $$('[data-up] input[type=text], [data-up] select, [data-edit], textarea[name$=json]');
+  const isChanged = (f) => f.value !== (f.dataset.was ?? f.defaultValue);
   const tell = () => {
     const n = boxes.filter((b) => b.checked).length; const json = fields.some((f) => f.name.endsWith('json') && isChanged(f));
     const diffs = boxes.filter((b) => b.checked !== ('proposed' in b.dataset)).length + fields.filter((f) => !f.name.endsWith('json') && isChanged(f)).length;
     boxes.forEach((b) => b.closest('.up').classList.toggle('off', !b.checked));
     const label = $('[data-approve]'); const thing = label?.dataset.many;
-    if (label && thing) label.textContent = json ? 'Approve what the JSON says' : diffs ? `Approve my list of ${n}` : `Approve ${n} ${thing}${n === 1 ? '' : 's'}`;
+    if (label) label.textContent = json ? 'Approve what the JSON says' : thing ? (diffs ? `Approve my list of ${n}` : `Approve ${n} ${thing}${n === 1 ? '' : 's'}`) : diffs ? 'Approve with my changes' : 'Approve';
     const count = $('[data-count]'); if (count) count.textContent = `${n} of ${boxes.length}`;
-    const note = $('#edited'); if (note) { note.hidden = !diffs && !json; note.textContent = json ? 'The JSON you wrote counts, not the lines.' : diffs ? `You changed ${diffs} ${diffs === 1 ? 'line' : 'lines'}. The work gets your list, and the record says that you changed it.` : ''; }
+    $$('input[name=told]').forEach((f) => { f.value = '1'; });
+    const note = $('#edited'); if (note) { note.hidden = !diffs && !json; note.textContent = json ? 'The JSON you wrote counts, not the lines.' : diffs ? `You changed ${diffs} ${thing ? (diffs === 1 ? 'line' : 'lines') : diffs === 1 ? 'field' : 'fields'}. The work gets ${thing ? 'your list' : 'what you made of it'}, and the record says that you changed it.` : ''; }
   };
   [...boxes, ...fields].forEach((el) => { el.addEventListener('change', tell); el.addEventListener('input', tell); });
-  if (boxes.length) tell();
+  if (boxes.length || fields.length) tell();
 
   // A graph wider than its window starts at what runs or waits for you.
   const centre = () => $$('.canvas').forEach((c) => { const n = $('.graph.across .s-you, .graph.across .s-running', c); if (n && c.scrollWidth > c.clientWidth) c.scrollLeft += n.getBoundingClientRect().left - c.getBoundingClientRect().left - c.clientWidth / 2; });
@@ -74,34 +75,56 @@
     const again = region ? next : name && $(name, part); if (again) again.focus({ preventScroll: true });
   };
   const live = $('#live');
+  const offline = $('#offline'); let renew = () => undefined;
   const standing = (ok) => {
     if (!live || live.classList.contains('off') === !ok) return;
-    const now = new Date(); live.classList.toggle('off', !ok);
-    $('span', live).textContent = ok ? 'Live' : `Not live since ${two(now.getHours())}:${two(now.getMinutes())}`;
+    const now = new Date(); const at = `${two(now.getHours())}:${two(now.getMinutes())}:${two(now.getSeconds())}`;
+    live.classList.toggle('off', !ok); $('span', live).textContent = ok ? 'Live' : 'Not live';
+    if (!offline) return;
+    $('h2', offline).textContent = `Not live since ${at}. You see how it stood then.`; offline.hidden = ok;
+  };
+  // The sign-in has ended: what was typed stays, and the forms take the proof of the next one.
+  const out = $('#signed-out');
+  const isOut = async () => {
+    try {
+      const answer = await fetch(location.href, { redirect: 'manual', headers: { accept: 'text/html' } });
+      if (answer.type === 'opaqueredirect') { if (out) out.hidden = false; return true; }
+      const proof = $('input[name=proof]', new DOMParser().parseFromString(await answer.text(), 'text/html'))?.value;
+      if (proof) { $$('input[name=proof]').forEach((f) => { f.value = proof; }); if (out) out.hidden = true; }
+    } catch { /* not live: said above */ }
+    return false;
   };
   const { events, again } = d.body.dataset;
   if (events) {
-    const source = new EventSource(events);
-    source.addEventListener('open', () => standing(true));
-    source.addEventListener('error', () => standing(false));
-    source.addEventListener('state', (e) => standing(JSON.parse(e.data).live));
-    source.addEventListener('parts', (e) => { const parts = JSON.parse(e.data); for (const [id, text] of Object.entries(parts)) put(id, text); const head = $('#p-head .state'); if (parts['p-head'] && head) say(head.textContent); });
-    source.addEventListener('end', () => { source.close(); live?.remove(); });
-    source.addEventListener('gone', () => { source.close(); location.reload(); });
-    addEventListener('pagehide', () => source.close());
+    let source; let ended = false;
+    const open = () => {
+      source?.close(); source = new EventSource(events);
+      source.addEventListener('open', () => { standing(true); if (out && !out.hidden) isOut(); });
+      // A browser does not try again by itself what was answered with something else than events.
+      source.addEventListener('error', () => { if (ended) return; standing(false); isOut(); if (source.readyState === 2) setTimeout(open, 5000); });
+      source.addEventListener('state', (e) => standing(JSON.parse(e.data).live));
+      source.addEventListener('parts', (e) => { const parts = JSON.parse(e.data); for (const [id, text] of Object.entries(parts)) put(id, text); const head = $('#p-head .state'); if (parts['p-head'] && head) say(head.textContent); });
+      source.addEventListener('end', () => { ended = true; source.close(); live?.remove(); });
+      source.addEventListener('gone', () => { source.close(); standing(false); isOut(); setTimeout(open, 5000); });
+    };
+    renew = open; open();
+    addEventListener('pagehide', () => source.close()); addEventListener('pageshow', (e) => { if (e.persisted && !ended) open(); });
   } else if (again) {
     const look = async () => {
       if (d.hidden) return;
       try {
-        const answer = await fetch(again, { headers: { accept: 'text/html' }, redirect: 'error' }); if (!answer.ok) throw new Error();
+        const answer = await fetch(again, { headers: { accept: 'text/html' }, redirect: 'manual' });
+        if (answer.type === 'opaqueredirect') { if (out) out.hidden = false; return; }
+        if (!answer.ok) throw new Error();
         const doc = new DOMParser().parseFromString(await answer.text(), 'text/html');
         $$('[data-part]', doc).forEach((part) => put(part.id, part.innerHTML));
         ['.nav', '.tabs', '.small-nav'].forEach((s) => { const [old, now] = [$(s), $(s, doc)]; if (old && now && !old.contains(d.activeElement) && old.innerHTML !== now.innerHTML) old.replaceChildren(...now.childNodes); });
-        if (d.title !== doc.title) { d.title = doc.title; say(doc.title); } standing(true);
+        if (d.title !== doc.title) { d.title = doc.title; say(doc.title); } standing(true); if (out) out.hidden = true;
       } catch { standing(false); }
     };
-    setInterval(look, 5000); d.addEventListener('visibilitychange', look);
+    renew = look; setInterval(look, 2000); d.addEventListener('visibilitychange', look);
   }
+  d.addEventListener('click', (e) => { if (e.target.closest('[data-try]')) renew(); });
 
   // Keys. Never while typing, never with a modifier, off when the person turned them off. None answers by itself.
   let pre = ''; let row = -1;
@@ -110,7 +133,7 @@
     rows.forEach((r, i) => r.classList.toggle('cur', i === row)); const r = rows[row]; if (!r) return;
     ($('h3 a', r) ?? $('a', r) ?? $('summary', r) ?? $('input', r))?.focus(); r.scrollIntoView({ block: 'nearest' });
   };
-  const go = { i: '/inbox', p: '/plans' };
+  const go = { i: '/inbox', p: '/plans', a: '/agents' };
   d.addEventListener('keydown', (e) => {
     if (e.ctrlKey || e.metaKey || e.altKey || keysOff() || e.target.matches('input:not([type=checkbox], [type=radio]), textarea, select') || $('dialog[open]')) return;
     const k = e.key; const stop = () => e.preventDefault();
