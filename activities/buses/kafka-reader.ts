@@ -22,6 +22,11 @@ export interface TopicReader {
 const sessionMs = 6000;
 const beatMs = 1000;
 const startAgainMs = 1000;
+/**
+ * How long a broker keeps a request that it has nothing for; what arrives meanwhile is answered at once, so this delays
+ * only leaving a group. Shorter costs every idle reader and the broker: 20 ms are 50 requests a second.
+ */
+export const idleFetchMs = 500;
 const gatherMs = 2;
 
 /**
@@ -45,7 +50,7 @@ export async function readTopics(
       groupId,
       sessionTimeout: sessionMs,
       heartbeatInterval: beatMs,
-      maxWaitTimeInMs: 20,
+      maxWaitTimeInMs: idleFetchMs,
       retry: { retries: Number.MAX_SAFE_INTEGER, maxRetryTime: 3000 },
     });
     consumer = made;

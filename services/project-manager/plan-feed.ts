@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { Consumer, Kafka } from 'kafkajs';
 import { MessageRefused, readEvent } from '../../activities/buses/cloud-event';
+import { idleFetchMs } from '../../activities/buses/kafka-reader';
 import { topics, type TaskReport } from '../../workflows/contracts/messages';
 import type { ChangeSet } from '../../workflows/contracts/plan';
 import type { Logger } from '../runtime/logger';
@@ -32,7 +33,7 @@ export async function startPlanFeed(kafka: Kafka, logger: Logger): Promise<PlanF
   const groupId = `project-manager.${randomUUID()}`;
   const consumer: Consumer = kafka.consumer({
     groupId,
-    maxWaitTimeInMs: 20,
+    maxWaitTimeInMs: idleFetchMs,
     sessionTimeout: 10_000,
     // kafkajs would end a consumer for good over what it takes for hopeless.
     retry: { retries: Number.MAX_SAFE_INTEGER, maxRetryTime: 3000, restartOnFailure: () => Promise.resolve(true) },
