@@ -1,24 +1,10 @@
 import { randomInt } from 'node:crypto';
-import { existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
-import { Secret, TOTP } from 'otpauth';
+import { existsSync, renameSync, writeFileSync } from 'node:fs';
+import { Secret } from 'otpauth';
 import type { Client } from 'pg';
 import { savePerson } from '../activities/stores/people-store';
 import { hashPassword } from '../services/hitl/sign-in/sign-in';
-import type { Role } from '../workflows/contracts/people';
-
-/** The people of the local stack. They exist in its own database only; each stack makes up its own passwords. */
-export interface DemoPerson {
-  readonly name: string;
-  readonly displayName: string;
-  readonly password: string;
-  /** Base32. */
-  readonly totpSecret: string;
-  readonly roles: readonly Role[];
-  readonly groups: readonly string[];
-  /** What to tell about them in a line. */
-  readonly note: string;
-}
+import { type DemoPerson, demoPeopleFile, readDemoPeople } from './demo-codes';
 
 const cast: readonly Pick<DemoPerson, 'name' | 'displayName' | 'roles' | 'groups' | 'note'>[] = [
   {
@@ -62,7 +48,7 @@ const word = (): string => words[randomInt(words.length)] ?? 'amber';
 
 /** Reads who they are from `<data>/secrets/demo-people.json` (0600), made up once. */
 export function demoPeople(dataDir: string): readonly DemoPerson[] {
-  const file = join(dataDir, 'secrets', 'demo-people.json');
+  const file = demoPeopleFile(dataDir);
   if (!existsSync(file)) {
     const made = cast.map((one) => ({
       ...one,
@@ -72,13 +58,7 @@ export function demoPeople(dataDir: string): readonly DemoPerson[] {
     writeFileSync(`${file}.new`, JSON.stringify(made, null, 2), { mode: 0o600 });
     renameSync(`${file}.new`, file);
   }
-  return JSON.parse(readFileSync(file, 'utf8')) as DemoPerson[];
-}
-
-/** The code that counts now, and for how many seconds more. */
-export function currentCode({ totpSecret }: DemoPerson): { readonly code: string; readonly secondsLeft: number } {
-  const totp = new TOTP({ secret: Secret.fromBase32(totpSecret), digits: 6, period: 30, algorithm: 'SHA1' });
-  return { code: totp.generate(), secondsLeft: 30 - (Math.floor(Date.now() / 1000) % 30) };
+  return readDemoPeople(dataDir);
 }
 
 /** Puts them into the database; the same people again change nothing but the salt of their passwords. */

@@ -25,6 +25,7 @@ export interface PlanAnswer {
     readonly id: string;
     readonly title: string;
     readonly state: string;
+    readonly parent?: string;
     readonly failure?: { readonly type: string; readonly message: string };
   }[];
 }

@@ -1,5 +1,5 @@
 import { rest } from '../cli/https';
-import { currentCode, type DemoPerson } from './demo-people';
+import { currentCode, type DemoPerson } from './demo-codes';
 import type { StackFile } from './stack-file';
 
 /** A person at the REST interfaces, signed in with both factors as everybody is. */

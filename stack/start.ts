@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { cpus, freemem } from 'node:os';
 import { join } from 'node:path';
 import { Command } from 'commander';
@@ -7,7 +8,7 @@ import { clientCredentials, readTls } from '../services/runtime/tls';
 import { type AppProcess, demoAgents, services, supervised, untilReady } from './app';
 import { withLock } from './cache';
 import { createStackContext, defaultDataDir } from './context';
-import { currentCode, type DemoPerson } from './demo-people';
+import { currentCode, type DemoPerson } from './demo-codes';
 import { followPlan, hasEnded, type PlanAnswer, startExample } from './demo-plan';
 import { readBrokers, readPortOffset } from './options';
 import { packageRoot } from './package-root';
@@ -18,7 +19,8 @@ import { ownServers } from './servers';
 import { setUpApplication } from './set-up';
 import type { StackFile } from './stack-file';
 import { createSupervisor, stopLeftovers, type Supervisor } from './supervisor';
-import { bringUp, takeDown } from './up';
+import type { StackContext } from './server';
+import { bringUp, type Phase, takeDown } from './up';
 
 interface Options {
   readonly unattended?: boolean;
@@ -34,50 +36,58 @@ const options = new Command('start')
   .parse()
   .opts<Options>();
 
+const { version } = JSON.parse(readFileSync(join(packageRoot, 'package.json'), 'utf8')) as { readonly version: string };
 const begun = Date.now();
 const columns = Math.max(72, Math.min(process.stdout.columns || 80, 120));
 const colour = process.stdout.isTTY && process.env['NO_COLOR'] === undefined;
 const codes = { green: 32, yellow: 33, red: 31, dim: 90, bold: 1 } as const;
 const paint = (name: keyof typeof codes, text: string): string =>
   colour ? `\u001b[${codes[name]}m${text}\u001b[0m` : text;
-const say = (text: string): void => void process.stdout.write(`${text}\n`);
+// A line of progress that stands there makes room.
+const say = (text: string): void =>
+  void process.stdout.write(process.stdout.isTTY ? `\r\u001b[2K${text}\n` : `${text}\n`);
 
-type Tell = (doing: string) => void;
-/** One line a step: what it was, a note, and how long it took; in a terminal also what it is doing meanwhile. */
-async function step<T>(
-  name: string,
-  work: (tell: Tell) => Promise<{ readonly note: string; readonly value: T }>,
-): Promise<T> {
+/** What a step says while it goes on. */
+type Tell = (note: string) => void;
+interface Done<T> {
+  readonly note: string;
+  readonly value: T;
+  /** It stands and waits for a person. */
+  readonly waits?: boolean;
+}
+
+/** One line a step: what it was, a note, and how long it took; meanwhile, how far it is. */
+async function step<T>(name: string, work: (tell: Tell) => Promise<Done<T>>): Promise<T> {
   const from = Date.now();
   let doing = '';
-  const ticker = process.stdout.isTTY
-    ? setInterval(() => {
-        const took = minutes(Date.now() - from);
-        const room = columns - 29 - took.length;
-        const text = doing.length > room ? `${doing.slice(0, room - 1)}…` : doing.padEnd(room);
-        process.stdout.write(`\r\u001b[2K  ${paint('yellow', '…')} ${name.padEnd(24)}${paint('dim', text)} ${took}`);
-      }, 500)
-    : undefined;
-  try {
-    const { note, value } = await work((text) => {
-      doing = text;
-    });
+  const line = (sign: string, note: string): string => {
     const took = minutes(Date.now() - from);
+    const room = columns - 29 - took.length;
+    const shown = note.length > room ? `${note.slice(0, room - 1)}…` : note;
+    return `  ${sign} ${name.padEnd(24)}${paint('dim', shown.padEnd(room + 1))}${took}`;
+  };
+  const ticker = process.stdout.isTTY
+    ? setInterval(() => process.stdout.write(`\r\u001b[2K${line(paint('yellow', '…'), doing)}`), 500)
+    : undefined;
+  const wipe = (): void => {
+    clearInterval(ticker);
     if (ticker) process.stdout.write('\r\u001b[2K');
-    say(`  ${paint('green', '✓')} ${name.padEnd(24)}${paint('dim', note.padEnd(columns - 28 - took.length))}${took}`);
+  };
+  try {
+    const { note, value, waits } = await work((now) => (doing = now));
+    wipe();
+    say(line(waits ? paint('yellow', '◆') : paint('green', '✓'), note));
     return value;
   } catch (error) {
-    if (ticker) process.stdout.write('\r\u001b[2K');
+    wipe();
     throw new Error(`${name}: ${error instanceof Error ? error.message : String(error)}`, { cause: error });
-  } finally {
-    clearInterval(ticker);
   }
 }
 
 const stopping = new AbortController();
 async function main(): Promise<number> {
   say(
-    `\n  ${paint('bold', 'AATS')} 0.1.0${paint('dim', `   Node ${process.versions.node}, ${cpus().length} cores, ${(freemem() / 1024 ** 3).toFixed(1)} GiB of memory free`)}\n`,
+    `\n  ${paint('bold', 'AATS')} ${version}${paint('dim', `   Node ${process.versions.node}, ${cpus().length} cores, ${(freemem() / 1024 ** 3).toFixed(1)} GiB of memory free`)}\n`,
   );
   const ctx = await createStackContext(options);
   const runsAlready = (pid: number): Error =>
@@ -104,33 +114,7 @@ async function main(): Promise<number> {
     });
     let supervisor: Supervisor | undefined;
     try {
-      const stack = await step('Servers', async (tell) => {
-        const underWay = new Set<string>();
-        const show = (): void => {
-          tell([...underWay].join(', '));
-        };
-        const doing = { install: 'fetching', start: 'starting', provision: 'setting up' } as const;
-        const file = await bringUp(ctx, {
-          signal: stopping.signal,
-          progress: {
-            begun: (server, phase) => {
-              underWay.add(`${doing[phase]} ${server.name}`);
-              show();
-            },
-            done: (server, phase, took) => {
-              underWay.delete(`${doing[phase]} ${server.name}`);
-              show();
-              if (!process.stdout.isTTY && took > 2000) say(`      ${server.name} ${phase} ${minutes(took)}`);
-            },
-          },
-        });
-        return {
-          note: ownServers(process.env)
-            .map(({ name }) => name)
-            .join(', '),
-          value: file,
-        };
-      });
+      const stack = await startServers(ctx);
       const { people, agentEnvironment } = await step('Set up', async () => ({
         note: 'tables, people, keys',
         value: await setUpApplication(ctx, stack),
@@ -148,10 +132,18 @@ async function main(): Promise<number> {
         },
       });
       const running = supervisor;
-      await step('Services and workers', async () => {
+      await step('Services and workers', async (tell) => {
+        tell(services.map(({ name }) => name).join(', '));
         for (const app of services) running.start(supervised(app, stack, join(packageRoot, 'dist')));
         await Promise.all(services.map((app) => ready(app, stack)));
-        return { note: services.map(({ name }) => name).join(', '), value: undefined };
+        const workers = services.filter(({ name }) => name.startsWith('worker')).length;
+        return {
+          note:
+            columns < 110
+              ? `${services.length - workers} services, ${workers} workers`
+              : services.map(({ name }) => name).join(', '),
+          value: undefined,
+        };
       });
       await step('Agents', async () => {
         for (const app of demoAgents)
@@ -160,7 +152,7 @@ async function main(): Promise<number> {
           stack,
           demoAgents.map(({ name }) => name),
         );
-        return { note: `${demoAgents.length} processes on both buses`, value: undefined };
+        return { note: `${demoAgents.length} processes on Kafka and RabbitMQ`, value: undefined };
       });
       const [approver, , starter] = people;
       if (!approver || !starter) throw new Error('the demo people are missing');
@@ -178,6 +170,49 @@ async function main(): Promise<number> {
   return withLock(join(ctx.dataDir, 'run', 'start.lock'), work, runsAlready);
 }
 
+const phaseWords: Record<Phase, string> = { install: 'fetching', start: 'starting', provision: 'setting up' };
+
+/** Fetched and started side by side, so one step each for all of them: the first ends with the last one fetched. */
+async function startServers(ctx: StackContext): Promise<StackFile> {
+  const names = ownServers(process.env).map(({ name }) => name);
+  const open = new Map<string, Phase>();
+  let fetched = 0;
+  let answering = 0;
+  let allFetched: () => void = () => undefined;
+  const fetching = new Promise<void>((resolve) => (allFetched = resolve));
+  let tell: Tell = () => undefined;
+  const show = (): void => {
+    tell([...open].map(([name, phase]) => `${phaseWords[phase]} ${name}`).join(', '));
+  };
+  const up = bringUp(ctx, {
+    signal: stopping.signal,
+    progress: {
+      begun: (server, phase) => {
+        open.set(server.name, phase);
+        show();
+      },
+      done: (server, phase, took) => {
+        open.delete(server.name);
+        if (phase === 'install' && ++fetched === names.length) allFetched();
+        if (phase === 'provision') answering += 1;
+        show();
+        if (!process.stdout.isTTY && took > 2000) say(`      ${server.name} ${phase} ${minutes(took)}`);
+      },
+    },
+  });
+  await step('Servers fetched', async (say) => {
+    tell = say;
+    await Promise.race([fetching, up]);
+    return { note: `${fetched} of ${names.length}, kept for the next time in ${ctx.cacheDir}`, value: undefined };
+  });
+  return step('Servers started', async (say) => {
+    tell = say;
+    show();
+    const file = await up;
+    return { note: columns < 110 ? `${answering}, all answer` : names.join(', '), value: file };
+  });
+}
+
 async function runExample(
   stack: StackFile,
   people: readonly DemoPerson[],
@@ -185,15 +220,16 @@ async function runExample(
   starter: DemoPerson,
 ): Promise<number> {
   const session = await signInAs(stack, starter);
-  const sentence = ({ plan, tasks }: PlanAnswer): string => {
-    const done = tasks.filter(({ state }) => ['succeeded', 'failed', 'skipped'].includes(state)).length;
-    return `${plan.planId} ${plan.state}, ${done} of ${tasks.length} tasks`;
+  const progressOf = ({ plan, tasks }: PlanAnswer): string => {
+    const own = tasks.filter(({ id }) => !tasks.some(({ parent }) => parent === id));
+    const done = own.filter(({ state }) => endedTask.includes(state)).length;
+    return `${planPhrase(plan.state)}${done} of ${own.length} tasks`;
   };
   const follow =
     (tell: Tell) =>
-    (answer: PlanAnswer): void => {
-      if (process.stdout.isTTY) tell(sentence(answer));
-      else say(`      ${sentence(answer)}`);
+    (reached: PlanAnswer): void => {
+      if (process.stdout.isTTY) tell(progressOf(reached));
+      else say(`      ${reached.plan.planId} ${progressOf(reached)}`);
     };
   const { planId, answer } = await step('Example plan', async (tell) => {
     const id = await startExample(stack, session);
@@ -204,25 +240,23 @@ async function runExample(
       follow(tell),
       900,
     );
+    const waits = reached.plan.waitingFor.length > 0;
     return {
-      note: reached.plan.waitingFor.length > 0 ? 'now it asks a person' : reached.plan.state,
+      note: `${progressOf(reached)}${waits ? ', now it asks you' : ''}`,
+      waits,
       value: { planId: id, answer: reached },
     };
   });
-  const readyMs = Date.now() - begun;
-  const banner = (): void => {
-    for (const line of bannerLines({
-      columns,
-      paint,
-      stack,
-      people,
-      planId,
-      readyMs,
-      waits: answer.plan.waitingFor.length > 0,
-    }))
-      say(line);
-  };
-  banner();
+  const banner = bannerLines({
+    columns,
+    paint,
+    stack,
+    people,
+    planId,
+    approvalId: answer.plan.waitingFor[0]?.approvalId,
+    readyMs: Date.now() - begun,
+  });
+  say(`\n${banner.join('\n')}`);
   if (!options.unattended) {
     await untilStopped(people);
     return 0;
@@ -269,6 +303,9 @@ async function approve(stack: StackFile, person: DemoPerson, approvalId: string)
     return { note: `${request.approval.title} ${answer.outcome.status}`, value: undefined };
   });
 }
+
+const endedTask = ['succeeded', 'failed', 'skipped', 'cancelled', 'compensated', 'compensationFailed'];
+const planPhrase = (state: string): string => (state === 'running' ? '' : `${state}, `);
 
 const ready = async (app: AppProcess, stack: StackFile): Promise<void> => {
   if (app.ready)

@@ -1,6 +1,6 @@
 import type { Browser, BrowserContext, Page } from 'playwright-core';
 import { demoAgents } from '../../stack/app';
-import { currentCode, type DemoPerson } from '../../stack/demo-people';
+import { currentCode, type DemoPerson } from '../../stack/demo-codes';
 import { hasEnded, type PlanAnswer } from '../../stack/demo-plan';
 import { faultsOf, openBrowser, openWindow } from '../support/browser';
 import { startSystem, type System, until } from '../support/system';
