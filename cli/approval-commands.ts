@@ -4,13 +4,17 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Command } from 'commander';
-import { fromJson, type JsonObject, type JsonValue, toJson } from '@bufbuild/protobuf';
+import { fromJson, type JsonValue } from '@bufbuild/protobuf';
 import { ValueSchema } from '@bufbuild/protobuf/wkt';
 import type { ApprovalSummary, GetApprovalResponse } from '../proto/aats/project/v1/project_pb';
-import { connected, type CommandContext, type Runner } from './command';
+import { foundBefore, printApproval, valueAt } from './approval-view';
+import { connected, examples, type CommandContext, type Runner } from './command';
 import { CommandFailed, exitCodes } from './exit-codes';
+import { milliseconds } from './plan-figures';
 import { ask } from './prompt';
 import { cut, duration, pad, safe } from './terminal';
+
+const someId = 'dep-review-0001/apply/1';
 
 export function addApprovalCommands(program: Command, run: Runner): void {
   const approval = program.command('approval').description('requests to people, and their answers');
@@ -21,6 +25,7 @@ export function addApprovalCommands(program: Command, run: Runner): void {
     .option('--mine', 'only those that wait for you')
     .option('--done', 'those that were answered')
     .option('--plan <plan-id>', 'only of this plan')
+    .addHelpText('after', examples('aats approval list --mine', 'aats approval list --mine --json | head -1'))
     .action((options: { readonly mine?: boolean; readonly done?: boolean; readonly plan?: string }, command: Command) =>
       run(command)((context) =>
         connected(context, async ({ approvals }) => {
@@ -33,11 +38,12 @@ export function addApprovalCommands(program: Command, run: Runner): void {
               pageSize: 100,
               pageToken,
             });
-            for (const one of page.approvals) printLine(context, one);
+            printPage(context, page.approvals, shown === 0);
             shown += page.approvals.length;
             pageToken = page.nextPageToken;
           } while (pageToken !== '');
-          if (shown === 0 && !context.json) context.terminal.line('Nothing waits.');
+          if (shown === 0 && !context.json)
+            context.terminal.line(options.done ? 'Nothing was answered yet.' : 'Nothing waits.');
         }),
       ),
     );
@@ -45,12 +51,14 @@ export function addApprovalCommands(program: Command, run: Runner): void {
   approval
     .command('show <approval-id>')
     .description('what will happen, with which arguments, and who may answer')
-    .action((approvalId: string, _options: object, command: Command) =>
+    .option('--all', 'every line of long lists')
+    .addHelpText('after', examples(`aats approval show ${someId}`, `aats approval show ${someId} --all`))
+    .action((approvalId: string, options: { readonly all?: boolean }, command: Command) =>
       run(command)((context) =>
-        connected(context, async ({ approvals }) => {
-          const answer = await approvals.getApproval({ approvalId });
+        connected(context, async (connection) => {
+          const answer = await connection.approvals.getApproval({ approvalId });
           if (context.json) context.print(answer);
-          else printApproval(context, answer);
+          else printApproval(context, answer, await foundBefore(connection, answer), options.all === true);
         }),
       ),
     );
@@ -63,26 +71,24 @@ export function addApprovalCommands(program: Command, run: Runner): void {
     .option('--reason <text>', 'kept with the answer', '')
     .option('--edit', 'change what may be changed in $EDITOR, then approve')
     .option('--set <path=json...>', 'change one argument: JSON Pointer and JSON value, then approve')
-    .option('-y, --yes', 'do not ask again')
+    .option('--digest <digest>', 'of the request that you saw; another one is not answered')
+    .option('-y, --yes', 'do not ask again; needed where nobody can be asked')
+    .addHelpText(
+      'after',
+      examples(
+        `aats approval decide ${someId} --approve`,
+        `aats approval decide ${someId} --edit`,
+        `aats approval decide ${someId} --set '/upgrades=[{"name":"zod","to":"4.1.12"}]' --yes`,
+        `aats approval decide ${someId} --reject --reason "not before the release"`,
+      ),
+    )
     .action((approvalId: string, options: DecideOptions, command: Command) =>
-      run(command)((context) =>
+      run(command, { notDone: 'Not counted', help: `See it: aats approval show ${approvalId}` })((context) =>
         connected(context, async ({ approvals }) => {
           const choice = choiceOf(options);
           const request = await approvals.getApproval({ approvalId });
-          const edits = [
-            ...(options.edit ? editInEditor(request, context.settings.editor) : []),
-            ...(options.set ?? []).map(toEdit),
-          ];
-          if (!options.yes && !context.json && context.terminal.isTerminal) {
-            const what = safe(request.approval?.title ?? approvalId);
-            context.terminal.line(
-              `  You ${choice}: ${what} (digest ${request.digest.slice(7, 11)}…${request.digest.slice(-2)})`,
-            );
-            for (const { path, value } of edits)
-              context.terminal.line(`  ${path} becomes ${cut(JSON.stringify(value), 60)}`);
-            if (!/^y(es)?$/i.test(await ask('  Go on? [y/N] ')))
-              throw new CommandFailed({ exitCode: exitCodes.interrupted, title: 'Nothing was answered.', lines: [] });
-          }
+          const edits = [...(options.edit ? editInEditor(context, request) : []), ...(options.set ?? []).map(toEdit)];
+          if (options.yes !== true) await confirm(context, request, choice, edits);
           const { outcome } = await approvals.decide({
             approvalId,
             decision: {
@@ -90,15 +96,15 @@ export function addApprovalCommands(program: Command, run: Runner): void {
               choice,
               edits: edits.map(({ path, value }) => ({ path, value: fromJson(ValueSchema, value) })),
               reason: options.reason,
-              digest: request.digest,
+              digest: options.digest ?? request.digest,
             },
           });
           if (context.json) context.print(outcome);
           else {
-            context.terminal.line(
-              `${context.terminal.paint('green', '✓')} Your answer counted: ${outcome?.status ?? choice}.`,
-            );
-            context.terminal.line(`  Watch it: aats plan watch ${approvalId.split('/')[0] ?? ''}`);
+            const { terminal } = context;
+            const end = choice === 'approve' ? 'the plan goes on' : 'the task is not done';
+            terminal.line(`${terminal.paint('green', '✓')} Your answer counted, ${outcome?.status ?? choice}: ${end}.`);
+            terminal.line(`  Watch it: aats plan watch ${request.approval?.planId ?? ''}`);
           }
         }),
       ),
@@ -111,25 +117,36 @@ interface DecideOptions {
   readonly reason: string;
   readonly edit?: boolean;
   readonly set?: readonly string[];
+  readonly digest?: string;
   readonly yes?: boolean;
 }
+const wrong = (title: string, hint?: string): CommandFailed =>
+  new CommandFailed({ exitCode: exitCodes.wrongInput, title, lines: [], ...(hint !== undefined && { hint }) });
 
-function choiceOf(options: DecideOptions): 'approve' | 'reject' {
-  const changes = options.edit === true || options.set !== undefined;
-  const approves = options.approve === true || changes;
-  if (approves === (options.reject === true))
-    throw new CommandFailed({
-      exitCode: exitCodes.wrongInput,
-      title: 'Nothing was answered.',
-      lines: ['Say --approve or --reject, one of them.'],
-    });
-  if (options.reject && options.reason === '')
-    throw new CommandFailed({
-      exitCode: exitCodes.wrongInput,
-      title: 'Nothing was answered.',
-      lines: ['Rejecting needs a reason: --reason "…"'],
-    });
+function choiceOf({ approve, reject, reason, edit, set }: DecideOptions): 'approve' | 'reject' {
+  const approves = approve === true || edit === true || set !== undefined;
+  if (approves === (reject === true)) throw wrong('say --approve or --reject, one of them');
+  if (reject && reason === '') throw wrong('rejecting needs a reason', 'Give it: --reason "…"');
   return approves ? 'approve' : 'reject';
+}
+
+/** Shows what is about to be said and waits for a yes. Rejects when it is not one, or nobody can be asked. */
+async function confirm(
+  { terminal, interrupted }: CommandContext,
+  { approval, digest }: GetApprovalResponse,
+  choice: string,
+  edits: readonly Edit[],
+): Promise<void> {
+  terminal.doing();
+  const isAnybodyThere = process.stdin.isTTY && process.stderr.isTTY;
+  if (!isAnybodyThere) throw wrong('nobody is at the terminal to confirm it', 'In a script add --yes');
+  const short = `(digest ${digest.slice(7, 11)}…${digest.slice(-2)})`;
+  terminal.error(`  You ${choice}: ${safe(approval?.title ?? '')} ${terminal.paint('dim', short)}`);
+  for (const { path, value } of edits)
+    terminal.error(`  ${safe(path)} becomes ${cut(safe(JSON.stringify(value)), terminal.columns - 12 - path.length)}`);
+  if (!/^y(es)?$/i.test(await ask('  Go on? [y/N] ', interrupted)))
+    throw new CommandFailed({ exitCode: exitCodes.interrupted, title: 'you said no', lines: [] });
+  terminal.doing('waiting for the answer');
 }
 
 interface Edit {
@@ -138,25 +155,18 @@ interface Edit {
 }
 function toEdit(entry: string): Edit {
   const at = entry.indexOf('=');
+  const help = `Write /path=json, a text in quotation marks: --set '/text="hello"'`;
+  if (!entry.startsWith('/') || at < 0) throw wrong(`“${entry}” is not a change`, help);
   try {
-    if (!entry.startsWith('/') || at < 0) throw new Error('write /path=json');
     return { path: entry.slice(0, at), value: JSON.parse(entry.slice(at + 1)) as JsonValue };
-  } catch (error) {
-    throw new CommandFailed({
-      exitCode: exitCodes.wrongInput,
-      title: `“${entry}” is not a change.`,
-      lines: [error instanceof Error ? error.message : String(error)],
-    });
+  } catch {
+    throw wrong(`the value of “${entry}” is not JSON`, help);
   }
 }
 
-function editInEditor(request: GetApprovalResponse, editor: string): Edit[] {
-  if (request.editable.length === 0)
-    throw new CommandFailed({
-      exitCode: exitCodes.wrongInput,
-      title: 'Nothing may be changed here.',
-      lines: ['This request takes --approve or --reject only.'],
-    });
+function editInEditor({ terminal, settings: { editor } }: CommandContext, request: GetApprovalResponse): Edit[] {
+  if (request.editable.length === 0) throw wrong('nothing may be changed here');
+  terminal.doing();
   const before = Object.fromEntries(request.editable.map(({ path }) => [path, valueAt(request.subject ?? {}, path)]));
   const folder = mkdtempSync(join(tmpdir(), 'aats-'));
   try {
@@ -164,97 +174,46 @@ function editInEditor(request: GetApprovalResponse, editor: string): Edit[] {
     writeFileSync(file, `${JSON.stringify(before, null, 2)}\n`, { mode: 0o600 });
     // The variable may carry options (“code --wait”), as every program that reads it allows.
     const [program = 'vi', ...rest] = editor.split(' ');
-    const { status } = spawnSync(program, [...rest, file], { stdio: 'inherit' });
-    if (status !== 0)
-      throw new CommandFailed({
-        exitCode: exitCodes.interrupted,
-        title: 'Nothing was answered.',
-        lines: ['The editor ended with an error.'],
-      });
-    const after = JSON.parse(readFileSync(file, 'utf8')) as Record<string, JsonValue>;
-    return Object.entries(after)
+    const { status, error } = spawnSync(program, [...rest, file], { stdio: 'inherit' });
+    if (error) throw wrong(`the editor “${program}” cannot be run`, 'Set EDITOR, or use --set');
+    if (status !== 0) throw wrong(`the editor ended with ${status ?? 'a signal'}`);
+    const edits = Object.entries(parse(readFileSync(file, 'utf8')))
       .filter(([path, value]) => JSON.stringify(value) !== JSON.stringify(before[path]))
       .map(([path, value]) => ({ path, value }));
+    if (edits.length === 0) throw wrong('you changed nothing', 'Without a change: --approve');
+    return edits;
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
 }
-
-function valueAt(subject: JsonObject, pointer: string): JsonValue {
-  let value: JsonValue = subject;
-  for (const raw of pointer.split('/').slice(1)) {
-    const part = raw.replace(/~1/g, '/').replace(/~0/g, '~');
-    value =
-      (Array.isArray(value)
-        ? value[Number(part)]
-        : typeof value === 'object' && value !== null
-          ? value[part]
-          : undefined) ?? null;
+function parse(text: string): Record<string, JsonValue> {
+  try {
+    return JSON.parse(text) as Record<string, JsonValue>;
+  } catch (error) {
+    throw wrong(`what you wrote is not JSON: ${error instanceof Error ? error.message : ''}`);
   }
-  return value;
 }
 
-const millis = (time: { readonly seconds: bigint } | undefined): number => Number(time?.seconds ?? 0n) * 1000;
-
-function printLine(context: CommandContext, one: ApprovalSummary): void {
-  if (context.json) {
-    context.print(one);
+function printPage(
+  { json, print, terminal }: CommandContext,
+  approvals: readonly ApprovalSummary[],
+  isFirst: boolean,
+): void {
+  if (json) {
+    for (const one of approvals) print(one);
     return;
   }
-  const { terminal } = context;
-  const sign =
-    one.status !== 'open'
-      ? terminal.paint('dim', one.status === 'approved' ? '✓' : '■')
-      : terminal.paint('yellow', one.waitingForYou ? '◆' : '◇');
-  const when = one.status === 'open' ? `expires in ${duration(millis(one.expiresAt) - Date.now())}` : one.status;
-  terminal.line(
-    `${sign} ${pad(safe(one.approvalId), 34)} ${pad(cut(safe(one.title), 38), 38)} ${terminal.paint('dim', when)}`,
-  );
-}
-
-function printApproval({ terminal }: CommandContext, answer: GetApprovalResponse): void {
-  const { approval, outcome } = answer;
-  if (!approval) return;
-  terminal.line(terminal.paint('bold', safe(approval.title)));
-  const status =
-    approval.status === 'open'
-      ? terminal.paint(
-          'yellow',
-          approval.waitingForYou ? '◆ Waiting for you' : `◇ Waiting for ${approval.by.join(', ')}`,
-        )
-      : `${approval.status}${outcome?.decidedBy ? ` by ${safe(outcome.decidedBy)}` : ''}`;
-  terminal.line(
-    `${status}${approval.status === 'open' ? ` · expires in ${duration(millis(approval.expiresAt) - Date.now())}` : ''}\n`,
-  );
-  for (const line of (answer.message ?? '').split('\n').filter((one) => one.trim() !== ''))
-    terminal.line(`  ${safe(line)}`);
-  terminal.line(
-    `\n  ${answer.at === 'before' ? `If approved, “${safe(answer.capability)}” is done with:` : `The result of “${safe(answer.taskTitle)}”:`}`,
-  );
-  terminal.line(
-    JSON.stringify(answer.subject ?? {}, null, 2)
-      .split('\n')
-      .map((line) => `    ${safe(line.replace(/ {2}/g, '\u00a0\u00a0')).replace(/\u00a0/g, ' ')}`)
-      .join('\n'),
-  );
-  for (const { title, value } of answer.show) {
-    const json = value ? toJson(ValueSchema, value) : null;
-    const artifact = typeof json === 'object' && json !== null && 'artifact' in json ? json['artifact'] : undefined;
-    const what =
-      typeof artifact === 'string'
-        ? `aats artifact get ${artifact}`
-        : cut(safe(JSON.stringify(json)), terminal.columns - 20);
-    terminal.line(`\n  ${safe(title)}  ${what}`);
+  const { paint, columns, line } = terminal;
+  const ids = Math.max(20, ...approvals.map(({ approvalId }) => approvalId.length + 2));
+  if (isFirst && approvals.length > 0) line(paint('dim', `  ${pad('REQUEST', ids)}${pad('', 17)}TITLE`));
+  for (const one of approvals) {
+    const isOpen = one.status === 'open';
+    const sign = isOpen
+      ? paint('yellow', one.waitingForYou ? '◆' : '◇')
+      : paint('dim', one.status === 'approved' ? '✓' : '■');
+    const when = isOpen ? `${duration((milliseconds(one.expiresAt) ?? 0) - Date.now())} left` : one.status;
+    line(
+      `${sign} ${pad(safe(one.approvalId), ids)}${pad(when, 17)}${cut(safe(one.title), Math.max(16, columns - ids - 19))}`,
+    );
   }
-  if (answer.excluded.length > 0)
-    terminal.line(
-      `\n  ${terminal.paint('dim', `${answer.excluded.map(safe).join(', ')} asked for it, so may not answer`)}`,
-    );
-  if (approval.status !== 'open') return;
-  terminal.line(`\n  Approve   aats approval decide ${approval.approvalId} --approve`);
-  if (answer.editable.length > 0)
-    terminal.line(
-      `  Change    aats approval decide ${approval.approvalId} --edit     ${terminal.paint('dim', `opens ${answer.editable.map(({ path }) => path).join(', ')}`)}`,
-    );
-  terminal.line(`  Reject    aats approval decide ${approval.approvalId} --reject --reason "…"`);
 }

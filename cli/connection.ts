@@ -2,16 +2,15 @@ import { Artifacts } from '../proto/aats/data/v1/data_pb';
 import { Approvals, ProjectManager } from '../proto/aats/project/v1/project_pb';
 import { createGrpcClient } from '../services/runtime/grpc-client';
 import { clientCredentials } from '../services/runtime/tls';
-import { readFileSync } from 'node:fs';
-import { rest } from './https';
+import { readAuthority, rest } from './https';
 import { accessToken } from './session';
 import type { Settings } from './settings';
 
 /** Clients of the services with the person's token; closed by the caller. */
 export async function connect(settings: Settings) {
   const token = await accessToken(settings);
-  const credentials = clientCredentials({ ca: readFileSync(settings.caFile) });
-  const client = { credentials, token: () => token };
+  const credentials = clientCredentials({ ca: readAuthority(settings.caFile) });
+  const client = { credentials, token: () => token, surface: 'cli' as const };
   const plans = createGrpcClient(ProjectManager, { address: settings.projectManager, ...client });
   const approvals = createGrpcClient(Approvals, { address: settings.projectManager, ...client });
   const artifacts = createGrpcClient(Artifacts, { address: settings.databaseController, ...client });

@@ -1,6 +1,6 @@
 import type { FailureType } from '../workflows/contracts/failures';
 
-/** Exit codes of `aats`, documented in docs/api.md; programs may rely on them. */
+/** Exit codes of `aats`, documented in docs/cli.md; programs may rely on them. */
 export const exitCodes = {
   ok: 0,
   unexpected: 1,
@@ -44,11 +44,18 @@ export const exitCodeOf: Record<FailureType, ExitCode> = {
   Draining: exitCodes.unavailable,
 };
 
-/** An error that is already a sentence for a person: what was not done, then each thing that is wrong. */
+/** One thing that is wrong: where, what, and what was perhaps meant. */
+export interface FailureLine {
+  readonly name?: string;
+  readonly message: string;
+  readonly suggestion?: string;
+}
+
+/** An error that is already for a person: what is wrong, as a sentence without capital and full stop, then each thing. */
 export interface CliFailure {
   readonly exitCode: ExitCode;
   readonly title: string;
-  readonly lines: readonly string[];
+  readonly lines: readonly FailureLine[];
   readonly hint?: string;
 }
 

@@ -1,86 +1,84 @@
 import { readFileSync } from 'node:fs';
-import { emitKeypressEvents } from 'node:readline';
 import { basename } from 'node:path';
-import type { Command } from 'commander';
-import { type JsonObject, toJson } from '@bufbuild/protobuf';
+import { type Command, InvalidArgumentError, Option } from 'commander';
+import { toJson } from '@bufbuild/protobuf';
 import { ValueSchema } from '@bufbuild/protobuf/wkt';
-import type { PlanSummary, Problem } from '../proto/aats/project/v1/project_pb';
-import { putFile } from './artifact-commands';
-import { connected, type CommandContext, type Runner } from './command';
+import type { GetTaskResponse, PlanSummary, Problem, ValidatePlanResponse } from '../proto/aats/project/v1/project_pb';
+import { planTransitions } from '../workflows/plan-state';
+import { connected, examples, type CommandContext, type Runner } from './command';
 import type { Connection } from './connection';
 import { CommandFailed, exitCodes } from './exit-codes';
 import { drawPlan, glyphOf } from './plan-drawing';
-import { cut, pad, safe } from './terminal';
-import { applyEvent, changeLine, createLiveScreen, type Watched } from './watch';
+import { milliseconds } from './plan-figures';
+import { readInputs } from './plan-inputs';
+import { unreadable } from './settings';
+import { cut, duration, jsonLines, list, pad, plural, safe, things, whoWords } from './terminal';
+import { changeLine, printResult, watchPlan } from './watch';
+
+const planStates = Object.keys(planTransitions);
 
 export function addPlanCommands(program: Command, run: Runner): void {
   const plan = program.command('plan').description('plans: validate, start, see, steer');
 
   plan
     .command('validate <file>')
-    .description('list every problem of a plan; starts nothing')
+    .description('list every problem of a plan, with its line; starts nothing')
     .option('-i, --input <name=value...>', 'check these inputs too')
+    .addHelpText('after', examples('aats plan validate hello.plan.yaml', 'aats plan validate hello.plan.yaml --json'))
     .action((file: string, options: { readonly input?: readonly string[] }, command: Command) =>
-      run(command)((context) =>
-        connected(context, async ({ plans }) => {
-          const answer = await plans.validatePlan({
+      run(command, { notDone: 'Not checked' })((context) =>
+        connected(context, async (connection) => {
+          const answer = await connection.plans.validatePlan({
             plan: { source: { case: 'document', value: readText(file) } },
-            ...(options.input && { inputs: literalInputs(options.input) }),
+            ...(options.input && { inputs: await readInputs(context, connection, options.input, 'describe') }),
           });
           if (context.json) context.print(answer);
-          else {
-            printProblems(context, basename(file), answer.problems);
-            if (answer.valid) {
-              const { terminal } = context;
-              terminal.line(
-                `${terminal.paint('green', '✓')} ${safe(answer.name)} can start: ${answer.taskCount} tasks in ${answer.layers.length} layers`,
-              );
-              terminal.line(`  longest way  ${answer.criticalPath.map(safe).join(' → ')}`);
-              for (const gate of answer.gates)
-                terminal.line(
-                  `  ${terminal.paint('yellow', '◆')} ${gate.taskId} needs a person ${gate.at} it: ${gate.by.join(', ')}`,
-                );
-            }
-          }
-          if (!answer.valid)
-            throw new CommandFailed({
-              exitCode: exitCodes.wrongInput,
-              title: `${basename(file)} cannot start: ${answer.problems.filter(({ severity }) => severity === 'error').length} problems.`,
-              lines: [],
-            });
+          else printValidation(context, basename(file), answer);
+          // Every problem was listed: that was the work, and the exit code says how it went.
+          if (!answer.valid) process.exitCode = exitCodes.wrongInput;
         }),
       ),
     );
 
   plan
     .command('start <file>')
-    .description('start a plan; the same id again is the same plan')
-    .requiredOption('--id <plan-id>', 'its id: lower-case letters, digits, hyphens')
-    .option('-i, --input <name=value...>', 'an input: JSON or text; @path stores a file as an artifact')
+    .description('start a plan; the same id with the same content again is the same plan')
+    .option('--id <plan-id>', 'its id: lower-case letters, digits, hyphens; default the file’s name and a number')
+    .option('-i, --input <name=value...>', 'an input: JSON or text; @path stores a file and gives its reference')
     .option('--watch', 'watch it to its end')
+    .addHelpText(
+      'after',
+      examples(
+        'aats plan start hello.plan.yaml --watch',
+        'aats plan start review.plan.yaml --id review-42 -i project=@project.tar.gz -i testTimeoutSeconds=60',
+      ),
+    )
     .action(
       (
         file: string,
-        options: { readonly id: string; readonly input?: readonly string[]; readonly watch?: boolean },
+        options: { readonly id?: string; readonly input?: readonly string[]; readonly watch?: boolean },
         command: Command,
       ) =>
-        run(command)((context) =>
+        run(command, { notDone: 'Not started', help: `Every problem: aats plan validate ${file}` })((context) =>
           connected(context, async (connection) => {
-            const inputs = await resolveInputs(connection, options.input ?? []);
-            const answer = await connection.plans.startPlan({
-              planId: options.id,
-              plan: { source: { case: 'document', value: readText(file) } },
-              inputs,
-            });
+            const document = readText(file);
+            const planId = options.id ?? idFor(file);
+            const inputs = await readInputs(context, connection, options.input ?? [], 'store');
+            const answer = await connection.plans
+              .startPlan({ planId, plan: { source: { case: 'document', value: document } }, inputs })
+              .catch((error: unknown) => {
+                throw unanswered(error, planId);
+              });
             if (context.json) context.print(answer);
             else {
+              const { terminal } = context;
               printProblems(context, basename(file), answer.warnings);
-              context.terminal.line(
-                `${context.terminal.paint('green', '✓')} ${options.id} ${answer.created ? 'is started' : 'was started before, with the same content'}`,
+              terminal.line(
+                `${terminal.paint('green', '✓')} ${planId} ${answer.created ? 'is started' : 'was started before, with the same content'}`,
               );
-              if (!options.watch) context.terminal.line(`  Watch it: aats plan watch ${options.id}`);
+              if (!options.watch) terminal.line(`  Watch it: aats plan watch ${planId}`);
             }
-            if (options.watch) await watchPlan(context, connection, options.id);
+            if (options.watch) await watchPlan(context, connection, planId);
           }),
         ),
     );
@@ -88,42 +86,28 @@ export function addPlanCommands(program: Command, run: Runner): void {
   plan
     .command('get <plan-id>')
     .description('a plan and its tasks as they are now')
-    .option('--task <task-id>', 'one task with arguments, output and attempts')
+    .option('--task <task-id>', 'one task with arguments, output and tries')
+    .addHelpText(
+      'after',
+      examples('aats plan get dep-review-0001', 'aats plan get dep-review-0001 --task apply --json'),
+    )
     .action((planId: string, options: { readonly task?: string }, command: Command) =>
-      run(command)((context) =>
+      run(command, { help: `Its tasks: aats plan get ${planId}` })((context) =>
         connected(context, async ({ plans }) => {
           if (options.task !== undefined) {
             const answer = await plans.getTask({ planId, taskId: options.task });
             if (context.json) context.print(answer);
-            else {
-              const { terminal } = context;
-              if (answer.task) terminal.line(`${changeLine(terminal, answer.task)}\n`);
-              for (const [name, value] of [
-                ['arguments', answer.arguments],
-                ['output', answer.output && toJson(ValueSchema, answer.output)],
-              ] as const)
-                if (value !== undefined)
-                  terminal.line(`${name}\n${JSON.stringify(value, null, 2).replace(/^/gm, '  ')}`);
-              for (const attempt of answer.attempts)
-                terminal.line(
-                  `  try ${attempt.attempt}  ${attempt.state}${attempt.agent ? ` by ${safe(attempt.agent)}` : ''}${attempt.failure ? `  ${attempt.failure.type}: ${safe(attempt.failure.message)}` : ''}`,
-                );
-            }
+            else printTask(context, answer);
             return;
           }
           const answer = await plans.getPlan({ planId });
           if (context.json) context.print(answer);
           else if (answer.plan) {
-            for (const line of drawPlan(context.terminal, {
-              plan: answer.plan,
-              tasks: answer.tasks,
-              progress: new Map(),
-              live: false,
-              now: Date.now(),
-              onlyLooks: false,
-            }))
+            const { plan: summary, tasks } = answer;
+            const drawing = { plan: summary, tasks, progress: new Map<string, string>(), onlyLooks: false };
+            for (const line of drawPlan(context.terminal, { ...drawing, isReading: true, now: Date.now() }))
               context.terminal.line(line);
-            printResult(context, answer.plan);
+            printResult(context, summary);
           }
         }),
       ),
@@ -132,49 +116,28 @@ export function addPlanCommands(program: Command, run: Runner): void {
   plan
     .command('list')
     .description('plans, newest first')
-    .option('--state <state...>', 'only these states')
+    .addOption(new Option('--state <state...>', 'only these states').choices(planStates))
     .option('--owner <name>', 'only this owner')
     .option('--name <plan>', 'only this plan')
     .option('--waiting', 'only plans that wait for a person')
-    .option('--limit <n>', 'at most so many', '50')
-    .action(
-      (
-        options: {
-          readonly state?: string[];
-          readonly owner?: string;
-          readonly name?: string;
-          readonly waiting?: boolean;
-          readonly limit: string;
-        },
-        command: Command,
-      ) =>
-        run(command)((context) =>
-          connected(context, async ({ plans }) => {
-            const limit = Number(options.limit);
-            let left = limit;
-            let pageToken = '';
-            do {
-              const page = await plans.listPlans({
-                states: options.state ?? [],
-                owner: options.owner ?? '',
-                name: options.name ?? '',
-                waitingForPerson: options.waiting === true,
-                pageSize: Math.min(left, 200),
-                pageToken,
-              });
-              for (const one of page.plans) printSummary(context, one);
-              left -= page.plans.length;
-              pageToken = page.nextPageToken;
-            } while (pageToken !== '' && left > 0);
-            if (left === limit && !context.json)
-              context.terminal.line('No plan matches. Start one: aats plan start FILE --id ID');
-          }),
-        ),
+    .option('--limit <n>', 'at most so many', wholeNumber, 50)
+    .addHelpText(
+      'after',
+      examples('aats plan list --waiting', 'aats plan list --state running paused --limit 10 --json'),
+    )
+    .action((options: ListOptions, command: Command) =>
+      run(command)((context) => connected(context, (connection) => listPlans(context, connection, options))),
     );
 
   plan
     .command('watch <plan-id>')
-    .description('the live plan; ends with it (exit 7 when it failed)')
+    .description('the live plan; ends with it (exit 7 when it failed or was cancelled)')
+    .addHelpText(
+      'after',
+      `${examples('aats plan watch dep-review-0001', 'aats plan watch dep-review-0001 --json | jq -c .change.tasks')}
+
+Keys: q leave, o open the page, p pause or resume, f only what needs a look. Not on a terminal: one line a change.`,
+    )
     .action((planId: string, _options: object, command: Command) =>
       run(command)((context) => connected(context, (connection) => watchPlan(context, connection, planId))),
     );
@@ -183,29 +146,33 @@ export function addPlanCommands(program: Command, run: Runner): void {
     [
       'pause',
       'nothing new starts, running tasks finish',
-      (c: Connection, planId: string, reason: string) => c.plans.pausePlan({ planId, reason }),
+      'Not paused',
+      ({ plans }: Connection, planId: string, reason: string) => plans.pausePlan({ planId, reason }),
     ],
     [
       'resume',
       'go on after a pause',
-      (c: Connection, planId: string, reason: string) => c.plans.resumePlan({ planId, reason }),
+      'Not resumed',
+      ({ plans }: Connection, planId: string, reason: string) => plans.resumePlan({ planId, reason }),
     ],
     [
       'cancel',
       'tell the agents to stop, then undo what can be undone',
-      (c: Connection, planId: string, reason: string) => c.plans.cancelPlan({ planId, reason }),
+      'Not cancelled',
+      ({ plans }: Connection, planId: string, reason: string) => plans.cancelPlan({ planId, reason }),
     ],
   ] as const;
-  for (const [name, description, call] of steer) {
+  for (const [name, description, notDone, call] of steer) {
     plan
       .command(`${name} <plan-id>`)
       .description(description)
       .option('--reason <text>', 'kept with the plan', '')
+      .addHelpText('after', examples(`aats plan ${name} dep-review-0001 --reason "…"`))
       .action((planId: string, options: { readonly reason: string }, command: Command) =>
-        run(command)((context) =>
+        run(command, { notDone, help: `How it stands: aats plan get ${planId}` })((context) =>
           connected(context, async (connection) => {
-            const answer = await call(connection, planId, options.reason);
-            if (answer.plan) printSummary(context, answer.plan);
+            const { plan: summary } = await call(connection, planId, options.reason);
+            if (summary) printSteered(context, summary);
           }),
         ),
       );
@@ -214,155 +181,149 @@ export function addPlanCommands(program: Command, run: Runner): void {
     .command('retry <plan-id> <task-id>')
     .description('run a task again, and what depends on it')
     .option('--reason <text>', 'kept with the plan', '')
+    .addHelpText('after', examples('aats plan retry dep-review-0001 verify'))
     .action((planId: string, taskId: string, options: { readonly reason: string }, command: Command) =>
-      run(command)((context) =>
+      run(command, { notDone: 'Not run again', help: `Its tasks: aats plan get ${planId}` })((context) =>
         connected(context, async ({ plans }) => {
-          const answer = await plans.retryTask({ planId, taskId, reason: options.reason });
-          if (answer.plan) printSummary(context, answer.plan);
+          const { plan: summary } = await plans.retryTask({ planId, taskId, reason: options.reason });
+          if (summary) printSteered(context, summary);
         }),
       ),
     );
 }
 
-async function watchPlan(context: CommandContext, { plans }: Connection, planId: string): Promise<void> {
-  const watched: Watched = { tasks: new Map(), progress: new Map() };
-  const leave = new AbortController();
-  const signal = AbortSignal.any([context.interrupted, leave.signal]);
-  const screen =
-    context.terminal.isTerminal && !context.json ? createLiveScreen(context.terminal, process.stdout) : undefined;
-  const draw = (): void => screen?.redraw(watched, true);
-  const ticker = screen && setInterval(draw, 1000);
-  const keys =
-    screen &&
-    listenToKeys((key) => {
-      if (key === 'q' || key === '\u0003') leave.abort();
-      if (key === 'f') screen.toggleLooks();
-      if (key === 'p') {
-        const command =
-          watched.plan?.state === 'paused'
-            ? plans.resumePlan({ planId, reason: '' })
-            : plans.pausePlan({ planId, reason: '' });
-        command.catch(() => undefined); // the plan itself shows whether it paused
-      }
-      draw();
+function wholeNumber(text: string): number {
+  if (!/^[1-9]\d{0,5}$/.test(text)) throw new InvalidArgumentError('It must be a whole number from 1 on.');
+  return Number(text);
+}
+
+/** `hello.plan.yaml` becomes `hello-` and letters that no plan before it had. */
+function idFor(file: string): string {
+  const name = (basename(file).split('.')[0] ?? '')
+    .toLowerCase()
+    .replace(/[^a-z0-9]+/g, '-')
+    .replace(/^-+|-+$/g, '');
+  return `${name.slice(0, 50) || 'plan'}-${Date.now().toString(36)}`;
+}
+
+/** Nobody knows whether a start without an answer counted; with its id it can be said again. */
+function unanswered(error: unknown, planId: string): unknown {
+  if (!(error instanceof Error && 'type' in error && error.type === 'WorkflowUnavailable')) return error;
+  return new CommandFailed({
+    exitCode: exitCodes.unavailable,
+    title: 'the service did not answer',
+    lines: [{ message: error.message }],
+    hint: `It may have started all the same. Say it again with --id ${planId}: it starts once.`,
+  });
+}
+
+interface ListOptions {
+  readonly state?: string[];
+  readonly owner?: string;
+  readonly name?: string;
+  readonly waiting?: boolean;
+  readonly limit: number;
+}
+async function listPlans(context: CommandContext, { plans }: Connection, options: ListOptions): Promise<void> {
+  const { terminal } = context;
+  let left = options.limit;
+  let pageToken = '';
+  do {
+    const page = await plans.listPlans({
+      states: options.state ?? [],
+      owner: options.owner ?? '',
+      name: options.name ?? '',
+      waitingForPerson: options.waiting === true,
+      pageSize: Math.min(left, 200),
+      pageToken,
     });
-  try {
-    for await (const event of plans.watchPlan({ planId }, { signal })) {
-      const changed = applyEvent(watched, event);
-      if (context.json) context.print(event.event.value);
-      else if (screen) draw();
-      else for (const task of changed) context.terminal.line(changeLine(context.terminal, task));
-      if (watched.plan && ['succeeded', 'failed', 'cancelled'].includes(watched.plan.state)) break;
-    }
-  } catch (error) {
-    if (!leave.signal.aborted) throw error;
-  } finally {
-    clearInterval(ticker);
-    keys?.();
-  }
-  if (leave.signal.aborted || !watched.plan) return;
-  if (!context.json) printResult(context, watched.plan);
-  if (watched.plan.state !== 'succeeded') {
-    const { failure, state } = watched.plan;
-    throw new CommandFailed({
-      exitCode: exitCodes.planFailed,
-      title: `${planId} ${state === 'cancelled' ? 'was cancelled' : 'failed'}.`,
-      lines: failure ? [`${failure.type}: ${failure.message}`] : [],
-    });
+    if (context.json) for (const one of page.plans) context.print(one);
+    else printListed(context, page.plans, left === options.limit);
+    left -= page.plans.length;
+    pageToken = page.nextPageToken;
+  } while (pageToken !== '' && left > 0);
+  if (left === options.limit && !context.json) terminal.line('No plan matches. Start one: aats plan start FILE');
+  if (pageToken !== '' && !context.json)
+    terminal.line(terminal.paint('dim', `There are more; --limit ${options.limit * 2} shows them.`));
+}
+
+function printListed({ terminal }: CommandContext, plans: readonly PlanSummary[], isFirst: boolean): void {
+  const { paint, columns } = terminal;
+  const ids = Math.max(16, ...plans.map(({ planId }) => planId.length + 2));
+  if (isFirst && plans.length > 0)
+    terminal.line(paint('dim', `${pad('PLAN', ids)}${pad('STATE', 14)}${pad('STARTED', 14)}TITLE`));
+  for (const one of plans) {
+    const waits = one.waitingFor.length > 0;
+    const { sign, colour } = waits && one.state === 'running' ? glyphOf('waiting') : glyphOf(one.state);
+    const age = Date.now() - (milliseconds(one.startedAt) ?? Date.now());
+    terminal.line(
+      `${pad(safe(one.planId), ids)}${pad(`${paint(colour, sign)} ${one.state}`, 14)}${pad(`${duration(age)} ago`, 14)}${cut(safe(one.title), Math.max(16, columns - ids - 28))}`,
+    );
+    const who = [...new Set(one.waitingFor.flatMap(({ by }) => by.map(whoWords)))];
+    if (waits)
+      terminal.line(`${' '.repeat(ids)}${paint('yellow', cut(`waits for ${list(who, 'or')}`, columns - ids))}`);
   }
 }
 
-function listenToKeys(pressed: (key: string) => void): () => void {
-  const { stdin } = process;
-  if (!stdin.isTTY) return () => undefined;
-  const listener = (sequence: string | undefined): void => {
-    pressed(sequence ?? '');
-  };
-  emitKeypressEvents(stdin);
-  stdin.setRawMode(true);
-  stdin.on('keypress', listener);
-  stdin.resume();
-  return () => {
-    stdin.off('keypress', listener);
-    stdin.setRawMode(false);
-    stdin.pause();
-  };
-}
-
-function printSummary(context: CommandContext, plan: PlanSummary): void {
+function printSteered(context: CommandContext, plan: PlanSummary): void {
   if (context.json) {
     context.print(plan);
     return;
   }
   const { terminal } = context;
   const { sign, colour } = glyphOf(plan.state);
-  const waits =
-    plan.waitingFor.length > 0
-      ? terminal.paint('yellow', `  ◆ waits for ${plan.waitingFor.flatMap(({ by }) => by).join(', ')}`)
-      : '';
-  const done = plan.counts['succeeded'] ?? 0;
-  terminal.line(
-    `${pad(safe(plan.planId), 28)} ${terminal.paint(colour, sign)} ${pad(plan.state, 11)} ${pad(`${done} of ${plan.taskCount}`, 14)} ${cut(safe(plan.title), 40)}${waits}`,
-  );
+  terminal.line(`${terminal.paint(colour, sign)} ${plan.planId} is ${plan.state}`);
+  terminal.line(`  Watch it: aats plan watch ${plan.planId}`);
 }
 
-function printResult(context: CommandContext, plan: PlanSummary): void {
-  if (plan.result !== undefined)
-    context.terminal.line(`\nresult ${JSON.stringify(toJson(ValueSchema, plan.result), null, 2)}`);
-  if (plan.resultProblem !== undefined) context.terminal.line(`\nno result: ${safe(plan.resultProblem)}`);
-}
-
-function printProblems(context: CommandContext, file: string, problems: readonly Problem[]): void {
-  const { terminal } = context;
-  for (const { severity, line, code, message } of problems)
-    terminal.error(
-      `${severity === 'error' ? terminal.paint('red', '■') : terminal.paint('yellow', '!')} ${file}${line > 0 ? `:${line}` : ''}  ${safe(message)} ${terminal.paint('dim', code)}`,
+function printTask({ terminal }: CommandContext, { task, arguments: given, output, attempts }: GetTaskResponse): void {
+  if (task) terminal.line(`${changeLine(terminal, task)}\n`);
+  const parts = [
+    ['arguments', given],
+    ['output', output && toJson(ValueSchema, output)],
+  ] as const;
+  for (const [name, value] of parts)
+    if (value !== undefined) terminal.line([name, ...jsonLines(value, '  ')].join('\n'));
+  for (const { attempt, state, agent, failure } of attempts)
+    terminal.line(
+      `  try ${attempt}  ${state}${agent ? ` by ${safe(agent)}` : ''}${failure ? `  ${failure.type}: ${safe(failure.message)}` : ''}`,
     );
+}
+
+function printValidation(context: CommandContext, file: string, answer: ValidatePlanResponse): void {
+  const { terminal } = context;
+  printProblems(context, file, answer.problems);
+  if (!answer.valid) {
+    const errors = answer.problems.filter(({ severity }) => severity === 'error').length;
+    const title = `${safe(file)} cannot start: ${things(errors)} wrong.`;
+    terminal.error(
+      `${terminal.paint('red', `■ ${title}`)}\n  ${terminal.paint('dim', `exit ${exitCodes.wrongInput}`)}`,
+    );
+    return;
+  }
+  const { taskCount, layers, criticalPath, gates } = answer;
+  terminal.line(
+    `${terminal.paint('green', '✓')} ${safe(answer.name)} can start: ${plural(taskCount, 'task')} in ${plural(layers.length, 'layer')}`,
+  );
+  terminal.line(`  longest way  ${criticalPath.map(safe).join(' → ')}`);
+  for (const { taskId, at, by } of gates)
+    terminal.line(
+      `  ${terminal.paint('yellow', '◆')} ${safe(taskId)} needs a person ${at} it: ${list(by.map(whoWords), 'or')}`,
+    );
+}
+
+function printProblems({ terminal }: CommandContext, file: string, problems: readonly Problem[]): void {
+  for (const { severity, line, pointer, code, message } of problems) {
+    const where = line > 0 ? `${safe(file)}:${line}` : safe(pointer);
+    const sign = severity === 'error' ? terminal.paint('red', '■') : terminal.paint('yellow', '!');
+    terminal.error(`${sign} ${where}  ${safe(message)} ${terminal.paint('dim', code)}`);
+  }
 }
 
 function readText(file: string): string {
   try {
     return readFileSync(file, 'utf8');
   } catch (error) {
-    throw new CommandFailed({
-      exitCode: exitCodes.wrongInput,
-      title: `I cannot read ${file}.`,
-      lines: [error instanceof Error ? error.message : String(error)],
-    });
+    throw unreadable('the plan', file, error);
   }
-}
-
-const split = (entry: string): readonly [string, string] => {
-  const at = entry.indexOf('=');
-  if (at < 1)
-    throw new CommandFailed({
-      exitCode: exitCodes.wrongInput,
-      title: `“${entry}” is not an input.`,
-      lines: [],
-      hint: 'Write name=value; value is JSON, or text.',
-    });
-  return [entry.slice(0, at), entry.slice(at + 1)];
-};
-const literal = (text: string): JsonObject[string] => {
-  try {
-    return JSON.parse(text) as JsonObject[string];
-  } catch {
-    return text;
-  }
-};
-const literalInputs = (entries: readonly string[]): JsonObject =>
-  Object.fromEntries(
-    entries
-      .map(split)
-      .filter(([, value]) => !value.startsWith('@'))
-      .map(([name, value]) => [name, literal(value)]),
-  );
-
-async function resolveInputs(connection: Connection, entries: readonly string[]): Promise<JsonObject> {
-  const inputs: JsonObject = {};
-  for (const entry of entries) {
-    const [name, value] = split(entry);
-    inputs[name] = value.startsWith('@') ? await putFile(connection, value.slice(1)) : literal(value);
-  }
-  return inputs;
 }

@@ -1,5 +1,19 @@
 import type { PlanSummary, TaskState } from '../proto/aats/project/v1/project_pb';
-import { cut, duration, pad, safe, spread, type Colour, type Terminal } from './terminal';
+import { criticalPath, itemsByParent, layered, leavesOf, milliseconds, peopleTook, took, worked } from './plan-figures';
+import {
+  clock,
+  cut,
+  duration,
+  list,
+  pad,
+  plural,
+  safe,
+  spread,
+  whoWords,
+  width,
+  type Colour,
+  type Terminal,
+} from './terminal';
 
 type Glyph = { readonly sign: string; readonly colour: Colour };
 const glyphs: Readonly<Record<string, Glyph>> = {
@@ -24,173 +38,293 @@ const glyphs: Readonly<Record<string, Glyph>> = {
 export const glyphOf = (state: string): Glyph => glyphs[state] ?? { sign: '◌', colour: 'dim' };
 
 const ended = new Set(['succeeded', 'failed', 'cancelled', 'skipped', 'compensated', 'compensationFailed']);
-export const isEnded = (state: string): boolean => ended.has(state);
-const needsALook = new Set(['waiting', 'failed', 'retrying', 'compensationFailed']);
+export const isEnded = ({ state }: TaskState): boolean => ended.has(state);
+export const planHasEnded = ({ state }: PlanSummary): boolean => ['succeeded', 'failed', 'cancelled'].includes(state);
+const busy = new Set(['dispatched', 'running', 'compensating']);
+const isTrouble = ({ state }: TaskState): boolean =>
+  ['waiting', 'failed', 'retrying', 'compensationFailed'].includes(state);
+// What went well at the second try tells of a lost agent.
+const needsALook = (task: TaskState): boolean => isTrouble(task) || (task.state === 'succeeded' && task.attempt > 1);
+const shownItems = 8;
 
 export interface Drawing {
   readonly plan: PlanSummary;
   readonly tasks: readonly TaskState[];
   readonly progress: ReadonlyMap<string, string>;
-  readonly live: boolean;
+  /** Since when nothing was heard; absent while the stream stands. */
+  readonly silentSince?: Date;
+  /** One reading of the plan, and no stream. */
+  readonly isReading?: boolean;
   readonly now: number;
   /** Only what waits, failed or is tried again. */
   readonly onlyLooks: boolean;
+  /** Lines that there is room for; absent: as many as it takes. */
+  readonly room?: number;
+}
+interface Row {
+  readonly kind: 'done' | 'look' | 'busy' | 'toCome';
+  readonly tasks: number;
+  readonly lines: readonly string[];
 }
 
-/** The plan as lines of the terminal's width: heading, bar, one line a task, exceptions of a forEach below it. */
+/** The plan as lines of the terminal's width: heading, bar, a line a task, exceptions of a forEach below it, the signs. */
 export function drawPlan(terminal: Terminal, drawing: Drawing): string[] {
-  const { plan, tasks, live } = drawing;
+  const head = heading(terminal, drawing);
+  const legend = '┃ critical path   ✓ done  ► running  ◆ waits for a person  ■ failed  ○ to come';
+  const tail = ['', terminal.paint('dim', legend)];
+  const room = drawing.room === undefined ? Infinity : drawing.room - head.length - tail.length;
+  return [...head, ...fold(terminal, rows(terminal, drawing), room), ...tail];
+}
+
+function heading(terminal: Terminal, drawing: Drawing): string[] {
+  const { plan, tasks, now } = drawing;
   const { columns, paint } = terminal;
-  const top = tasks.filter((task) => task.parent === undefined);
-  const items = new Map<string, TaskState[]>();
-  for (const task of tasks)
-    if (task.parent !== undefined) items.set(task.parent, [...(items.get(task.parent) ?? []), task]);
-  const onPath = criticalPath(top, drawing.now);
-  const done = top.filter((task) => isEnded(task.state)).length;
-  const failed = tasks.filter((task) => task.state === 'failed').length;
-  const state = glyphOf(plan.state);
-  const title = cut(safe(plan.title), columns - plan.planId.length - 12);
-  const lines = [
-    spread(
-      columns,
-      `${paint('bold', title)}  ${paint('dim', plan.planId)}`,
-      live ? paint('green', '● live') : paint('dim', 'not live'),
-    ),
-    spread(
-      columns,
-      `${paint(state.colour, `${state.sign} ${plan.state}`)} ${paint('dim', '·')} ${done} of ${top.length} tasks` +
-        (failed > 0 ? ` ${paint('dim', '·')} ${paint('red', `${failed} failed`)}` : ''),
-      elapsed(plan, drawing.now),
-    ),
-    bar(terminal, top, columns),
+  const leaves = leavesOf(tasks);
+  const failed = leaves.filter(({ state }) => state === 'failed');
+  // It went on after them: their forEach, or the plan, allows so many.
+  const succeeded = new Set(tasks.flatMap(({ id, state }) => (state === 'succeeded' ? [id] : [])));
+  const allowed = failed.every(({ parent }) =>
+    parent === undefined ? !['failing', 'failed'].includes(plan.state) : succeeded.has(parent),
+  );
+  const { sign, colour } = glyphOf(plan.state);
+  const news = streamWords(terminal, drawing);
+  const title = cut(safe(plan.title), columns - plan.planId.length - width(news) - 4);
+  const facts = [
+    paint(colour, `${sign} ${plan.state}`),
+    `${leaves.filter(isEnded).length} of ${plural(leaves.length, 'task')}`,
+    ...(failed.length > 0 ? [paint('red', `${failed.length} failed`) + (allowed ? ', allowed to' : '')] : []),
+  ];
+  const people = peopleTook(leaves, now);
+  const all = duration(lastOf(plan, now) - (milliseconds(plan.startedAt) ?? now));
+  const times =
+    columns < 110
+      ? [all]
+      : [
+          `machines ${duration(worked(leaves, now))}`,
+          ...(people > 0 ? [`people ${duration(people)}`] : []),
+          `in all ${all}`,
+        ];
+  return [
+    spread(columns, `${paint('bold', title)}  ${paint('dim', plan.planId)}`, news),
+    spread(columns, facts.join(` ${paint('dim', '·')} `), times.join(' · ')),
+    bar(terminal, leaves),
+    ...(plan.failure
+      ? ['', `  ${paint('red', cut(safe(`${plan.failure.type}: ${plan.failure.message}`), columns - 2))}`]
+      : []),
     '',
   ];
-  for (const task of layered(top)) {
-    const children = items.get(task.id) ?? [];
-    const looks = children.filter((item) => needsALook.has(item.state));
-    if (drawing.onlyLooks && !needsALook.has(task.state) && looks.length === 0) continue;
-    lines.push(row(terminal, drawing, task, onPath.has(task.id) ? '┃ ' : '  '));
-    for (const item of looks.slice(0, 8)) lines.push(row(terminal, drawing, item, '  '));
-    if (looks.length > 8) lines.push(paint('dim', `      and ${looks.length - 8} more`));
-  }
-  lines.push('', paint('dim', '┃ critical path   ✓ done  ► running  ◆ waits for a person  ■ failed  ○ to come'));
-  return lines;
+}
+const lastOf = (plan: PlanSummary, now: number): number => milliseconds(plan.endedAt) ?? now;
+
+function streamWords({ paint }: Terminal, { plan, silentSince, isReading, now }: Drawing): string {
+  if (planHasEnded(plan)) return paint('dim', `ended ${clock(new Date(lastOf(plan, now)))}`);
+  if (silentSince) return paint('yellow', `○ not live since ${clock(silentSince)}`);
+  return isReading ? paint('dim', `read at ${clock(new Date(now))}`) : paint('green', '● live');
 }
 
-function row(terminal: Terminal, drawing: Drawing, task: TaskState, mark: string): string {
-  const { sign, colour } = glyphOf(task.state);
-  const { columns, paint } = terminal;
-  const time = spent(task, drawing.now);
-  const name = pad(`${mark}${cut(safe(task.title || task.id), 28)}`, 32);
-  const room = columns - 36 - time.length - 2;
-  const forEach = Object.keys(task.items).length > 0;
-  return spread(
-    columns,
-    `  ${paint(sign === '✓' ? 'green' : colour, sign)} ${name}${forEach ? itemBar(terminal, task) : paint(noteColour(task), cut(note(task, drawing.progress), room))}`,
-    time,
-  );
-}
-
-const noteColour = (task: TaskState): Colour =>
-  task.state === 'failed' ? 'red' : task.state === 'waiting' ? 'yellow' : 'dim';
-
-function note(task: TaskState, progress: ReadonlyMap<string, string>): string {
-  if (task.failure) return safe(`${task.failure.type}: ${task.failure.message}`);
-  if (task.state === 'waiting') return safe(task.reason ?? 'waits for a person');
-  if (task.state === 'running') return safe(progress.get(task.id) ?? task.agent ?? '');
-  if (task.state === 'dispatched') return 'waits for an agent';
-  if (task.state === 'succeeded' && task.attempt > 1) return `try ${task.attempt}`;
-  return safe(task.reason ?? '');
-}
-
-function itemBar(terminal: Terminal, task: TaskState): string {
-  const counts = Object.entries(task.items);
-  const total = counts.reduce((sum, [, n]) => sum + n, 0);
-  const failed = task.items['failed'] ?? 0;
-  const done = task.items['succeeded'] ?? 0;
-  const cells = Math.min(total, 15);
-  const scale = (n: number): number => (total === 0 ? 0 : Math.round((n / total) * cells));
-  const [green, red] = [scale(done), scale(failed)];
-  return (
-    terminal.paint('green', '█'.repeat(green)) +
-    terminal.paint('red', '█'.repeat(red)) +
-    terminal.paint('dim', '·'.repeat(Math.max(0, cells - green - red))) +
-    ` ${done}${done < total ? ` of ${total}` : ''}${failed > 0 ? `, ${failed} failed` : ''}`
-  );
-}
-
-function bar(terminal: Terminal, tasks: readonly TaskState[], columns: number): string {
-  const share = (n: number): number => Math.round((n / Math.max(1, tasks.length)) * columns);
-  const count = (test: (task: TaskState) => boolean): number => tasks.filter(test).length;
-  const done = share(count((task) => isEnded(task.state) && task.state !== 'failed'));
-  const failed = share(count((task) => task.state === 'failed'));
-  const running = Math.min(
-    columns - done - failed,
-    share(count((task) => task.state === 'running' || task.state === 'waiting')),
-  );
-  return (
-    terminal.paint('green', '█'.repeat(done)) +
-    terminal.paint('red', '█'.repeat(failed)) +
-    terminal.paint('blue', '█'.repeat(running)) +
-    terminal.paint('dim', '·'.repeat(Math.max(0, columns - done - failed - running)))
-  );
-}
-
-/** Tasks in the order in which they can run; within a layer, in the plan's order. */
-export function layered(tasks: readonly TaskState[]): readonly TaskState[] {
-  const byId = new Map(tasks.map((task) => [task.id, task]));
-  const depths = new Map<string, number>();
-  const depth = (task: TaskState): number => {
-    const known = depths.get(task.id);
-    if (known !== undefined) return known;
-    depths.set(task.id, 0);
-    const before = [...task.needs, ...task.after].flatMap((id) => byId.get(id) ?? []);
-    const value = before.reduce((most, one) => Math.max(most, depth(one) + 1), 0);
-    depths.set(task.id, value);
-    return value;
+function bar({ paint, columns }: Terminal, tasks: readonly TaskState[]): string {
+  let [count, used] = [0, 0];
+  // Ends are rounded, not widths, so that the parts always fill the line.
+  const part = (test: (task: TaskState) => boolean): number => {
+    count += tasks.filter(test).length;
+    const cells = Math.round((count / Math.max(1, tasks.length)) * columns) - used;
+    used += cells;
+    return cells;
   };
-  return tasks
-    .map((task, index) => ({ task, index, depth: depth(task) }))
-    .sort((a, b) => a.depth - b.depth || a.index - b.index)
-    .map(({ task }) => task);
+  const failed = ({ state }: TaskState): boolean => state === 'failed' || state === 'compensationFailed';
+  return (
+    paint('green', '█'.repeat(part((task) => isEnded(task) && !failed(task)))) +
+    paint('red', '█'.repeat(part(failed))) +
+    paint('blue', '█'.repeat(part(({ state }) => busy.has(state)))) +
+    paint('yellow', '█'.repeat(part(({ state }) => state === 'waiting' || state === 'retrying'))) +
+    paint('dim', '·'.repeat(columns - used))
+  );
 }
 
-/** The longest path by measured time; what has not begun counts as nothing yet. */
-export function criticalPath(tasks: readonly TaskState[], now: number): ReadonlySet<string> {
-  const best = new Map<string, { readonly cost: number; readonly from?: string }>();
-  for (const task of layered(tasks)) {
-    let from: string | undefined;
-    let before = -1;
-    for (const id of [...task.needs, ...task.after]) {
-      const cost = best.get(id)?.cost ?? 0;
-      if (cost > before) [before, from] = [cost, id];
+function rows(terminal: Terminal, drawing: Drawing): readonly Row[] {
+  const { plan, tasks, onlyLooks, now } = drawing;
+  const { paint } = terminal;
+  const items = itemsByParent(tasks);
+  const top = tasks.filter(({ parent }) => parent === undefined);
+  const onPath = criticalPath(top, now);
+  const names = namesOf(tasks, items);
+  const nameWidth = Math.min(
+    Math.max(24, ...[...names.values()].map((name) => width(name) + 4)),
+    Math.floor(terminal.columns * 0.42),
+  );
+  const line = (task: TaskState, mark: string, words: string): string =>
+    row(terminal, {
+      task,
+      name: cut(`${mark} ${names.get(task.id) ?? ''}`, nameWidth - 2),
+      nameWidth,
+      words,
+      time: timeWords(task, items.get(task.id) ?? [], now),
+    });
+  const byId = new Map(tasks.map((task) => [task.id, task]));
+  const drawn = layered(top).flatMap((task): readonly Row[] => {
+    const own = items.get(task.id) ?? [];
+    const looks = own.filter(needsALook).sort((a, b) => Number(isTrouble(b)) - Number(isTrouble(a)));
+    const troubled = isTrouble(task) || looks.some(isTrouble);
+    if (onlyLooks && !troubled) return [];
+    const lines = [
+      line(
+        task,
+        onPath.has(task.id) ? '┃' : ' ',
+        own.length > 0 ? itemBar(terminal, own) : note(terminal, task, drawing, byId),
+      ),
+      ...looks.slice(0, shownItems).map((item) => line(item, ' ', note(terminal, item, drawing, byId))),
+      ...(looks.length > shownItems ? [paint('dim', `      and ${looks.length - shownItems} more`)] : []),
+      ...(task.state === 'waiting' && task.approvalId !== undefined
+        ? [paint('dim', `      answer: aats approval show ${task.approvalId}`)]
+        : []),
+    ];
+    const kind = troubled ? 'look' : isEnded(task) ? 'done' : task.state === 'pending' ? 'toCome' : 'busy';
+    return [{ kind, tasks: 1, lines }];
+  });
+  if (onlyLooks && drawn.length === 0) return [{ kind: 'look', tasks: 0, lines: ['  Nothing needs a look.'] }];
+  return planHasEnded(plan) || onlyLooks ? drawn : [...drawn, ...undoRows(terminal, top, names)];
+}
+
+/** What would be put back, should a later task fail; while that goes on, the tasks themselves say so. */
+const undoRows = ({ paint }: Terminal, top: readonly TaskState[], names: ReadonlyMap<string, string>): readonly Row[] =>
+  top
+    .filter(({ hasCompensation, state }) => hasCompensation && !state.startsWith('compensat'))
+    .map(({ id }) => ({
+      kind: 'toCome',
+      tasks: 1,
+      lines: [paint('dim', `  ◦   Undo: ${cut(names.get(id) ?? '', 34)}   only if a later task fails`)],
+    }));
+
+/** What went well is folded first, then what is to come; what still has no room is counted. */
+function fold({ paint }: Terminal, all: readonly Row[], room: number): readonly string[] {
+  let shown = all;
+  const lines = (): readonly string[] => shown.flatMap((one) => one.lines);
+  for (const [kind, sign, word] of [
+    ['done', paint('green', '✓'), 'done'],
+    ['toCome', paint('dim', '○'), 'to come'],
+  ] as const) {
+    if (lines().length <= room) break;
+    const of = shown.filter((one) => one.kind === kind);
+    const first = shown.findIndex((one) => one.kind === kind);
+    if (of.length < 2) continue;
+    const folded: Row = { kind, tasks: of.length, lines: [`  ${sign}   ${of.length} ${word}`] };
+    shown = shown.flatMap((one, index) => (index === first ? [folded] : one.kind === kind ? [] : [one]));
+  }
+  const whole = lines();
+  if (whole.length <= room) return whole;
+  const kept = Math.max(0, room - 1);
+  return [...whole.slice(0, kept), paint('dim', `      … and ${plural(whole.length - kept, 'more line')}`)];
+}
+
+interface RowOptions {
+  readonly task: TaskState;
+  readonly name: string;
+  readonly nameWidth: number;
+  readonly words: string;
+  readonly time: string;
+}
+function row({ columns, paint }: Terminal, { task, name, nameWidth, words, time }: RowOptions): string {
+  const { sign, colour } = glyphOf(task.state);
+  const start = `  ${paint(colour, sign)} ${pad(name, nameWidth)}`;
+  return spread(columns, start + fit(words, columns - nameWidth - 6 - time.length), time).trimEnd();
+}
+/** Cuts a painted text: its one colour stays around what is left. */
+function fit(words: string, columns: number): string {
+  const [, open = '', text = '', close = ''] = /^(\u001b\[\d+m)?([^\u001b]*)(\u001b\[0m)?$/.exec(words) ?? [];
+  return width(words) <= columns || text === '' ? words : open + cut(text, columns) + close;
+}
+
+/** A task, and an item by what is its own among its siblings: their titles begin alike. */
+function namesOf(
+  tasks: readonly TaskState[],
+  items: ReadonlyMap<string, readonly TaskState[]>,
+): ReadonlyMap<string, string> {
+  const own = (task: TaskState): string => (isTitled(task) ? safe(task.title) : wordsOfId(task.id));
+  const starts = new Map([...items].map(([id, siblings]) => [id, commonStart(siblings.filter(isTitled).map(own))]));
+  return new Map(
+    tasks.map((task) => {
+      const name = own(task);
+      const start = starts.get(task.parent ?? task.id) ?? '';
+      if (start === '') return [task.id, name];
+      if (task.parent === undefined) return [task.id, isTitled(task) ? name : `${start} …`];
+      return [task.id, name.startsWith(`${start} `) ? name.slice(start.length + 1) : name];
+    }),
+  );
+}
+const isTitled = ({ id, title }: TaskState): boolean => title !== '' && title !== id;
+const wordsOfId = (id: string): string => {
+  const words = id.replace(/([a-z0-9])([A-Z])/g, '$1 $2').toLowerCase();
+  return words.charAt(0).toUpperCase() + words.slice(1);
+};
+function commonStart(titles: readonly string[]): string {
+  const [first = '', ...others] = titles;
+  if (others.length === 0) return '';
+  let words = first.split(' ').slice(0, -1);
+  while (words.length > 0 && !others.every((other) => other.startsWith(`${words.join(' ')} `)))
+    words = words.slice(0, -1);
+  return words.join(' ');
+}
+
+function note({ paint }: Terminal, task: TaskState, drawing: Drawing, byId: ReadonlyMap<string, TaskState>): string {
+  const { progress, plan } = drawing;
+  const reason = safe(task.reason ?? '');
+  const agent = safe(task.agent ?? '');
+  switch (task.state) {
+    case 'failed':
+    case 'compensationFailed':
+      return paint('red', safe(task.failure ? `${task.failure.type}: ${task.failure.message}` : reason));
+    case 'retrying':
+      return paint('yellow', `try ${task.attempt} failed: ${safe(task.failure?.message ?? reason)}`);
+    case 'waiting': {
+      const asked = plan.waitingFor.find(({ taskId }) => taskId === task.id);
+      return paint('yellow', asked ? `${list(asked.by.map(whoWords), 'or')}: ${safe(asked.title)}` : reason);
     }
-    best.set(task.id, { cost: Math.max(0, before) + 1 + lasted(task, now), ...(from !== undefined && { from }) });
+    case 'running':
+      return paint('blue', [agent, progress.get(task.id) ?? ''].filter(Boolean).join(', '));
+    case 'dispatched':
+      return paint('dim', 'waits for an agent');
+    case 'queued':
+      return paint('dim', 'waits its turn');
+    case 'succeeded':
+      return paint('dim', task.attempt > 1 ? `try ${task.attempt}` : agent);
+    case 'pending':
+      return paint('dim', reason === '' && isNext(task, byId) ? 'next' : reason);
+    default:
+      return paint('dim', reason);
   }
-  let last = [...best].reduce<[string, number] | undefined>(
-    (most, [id, { cost }]) => (most && most[1] >= cost ? most : [id, cost]),
-    undefined,
-  )?.[0];
-  const path = new Set<string>();
-  while (last !== undefined && !path.has(last)) {
-    path.add(last);
-    last = best.get(last)?.from;
-  }
-  return path;
+}
+/** Everything before it has ended or is under way. */
+const isNext = ({ needs, after }: TaskState, byId: ReadonlyMap<string, TaskState>): boolean =>
+  [...needs, ...after].every((id) => {
+    const before = byId.get(id);
+    return before === undefined || isEnded(before) || before.state !== 'pending';
+  });
+
+function itemBar({ paint }: Terminal, items: readonly TaskState[]): string {
+  const total = items.length;
+  const of = (...states: readonly string[]): number => items.filter(({ state }) => states.includes(state)).length;
+  const [done, failed] = [of('succeeded', 'compensated'), of('failed')];
+  const cells = Math.min(total, 15);
+  const green = Math.round((done / total) * cells);
+  const red = failed === 0 ? 0 : Math.max(1, Math.round((failed / total) * cells));
+  const blue = Math.min(cells - green - red, Math.ceil((of('running', 'dispatched') / total) * cells));
+  return (
+    paint('green', '█'.repeat(green)) +
+    paint('red', '█'.repeat(red)) +
+    paint('blue', '█'.repeat(Math.max(0, blue))) +
+    paint('dim', '·'.repeat(Math.max(0, cells - green - red - Math.max(0, blue)))) +
+    ` ${done}${done + failed < total ? ` of ${total}` : ''}${failed > 0 ? `, ${paint('red', `${failed} failed`)}` : ''}`
+  );
 }
 
-const at = (time: { readonly seconds: bigint; readonly nanos: number } | undefined): number | undefined =>
-  time && Number(time.seconds) * 1000 + time.nanos / 1e6;
-
-function lasted(task: TaskState, now: number): number {
-  const start = at(task.startedAt) ?? at(task.readyAt);
-  return start === undefined ? 0 : Math.max(0, (at(task.endedAt) ?? now) - start);
-}
-function spent(task: TaskState, now: number): string {
-  const time = lasted(task, now);
-  return time === 0 || task.state === 'pending' || task.state === 'queued' ? '' : duration(time);
-}
-function elapsed(plan: PlanSummary, now: number): string {
-  const start = at(plan.startedAt);
-  return start === undefined ? '' : duration((at(plan.endedAt) ?? now) - start);
+/** How long it took, or takes; of a forEach the middle one of its items. */
+function timeWords(task: TaskState, items: readonly TaskState[], now: number): string {
+  if (items.length === 0) {
+    const time = took(task, now);
+    return time === undefined || task.state === 'skipped' ? '' : duration(time);
+  }
+  const times = items.filter(isEnded).flatMap((item) => took(item, now) ?? []);
+  times.sort((a, b) => a - b);
+  const middle = times[Math.floor(times.length / 2)];
+  return middle === undefined ? '' : `${duration(middle)} each`;
 }

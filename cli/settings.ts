@@ -24,8 +24,6 @@ const environment = z.object({
   AATS_HITL_URL: z.string(),
   AATS_CA_FILE: z.string(),
 });
-const stackFile = z.object({ identities: z.object({ cli: z.record(z.string(), z.string()) }) });
-
 /**
  * Settings from the environment; what it lacks comes from the local stack's file (`AATS_STACK_FILE`, else the
  * default data folder), so that on the machine of `npm start` nothing needs to be set.
@@ -36,9 +34,9 @@ export function loadSettings(env: NodeJS.ProcessEnv): Settings {
   if (!parsed.success) {
     throw new CommandFailed({
       exitCode: exitCodes.wrongInput,
-      title: 'I do not know where AATS is.',
-      lines: parsed.error.issues.map(({ path }) => `${path.join('.')} is not set`),
-      hint: 'Start it here with “npm start”, or set these variables to the addresses of your installation.',
+      title: 'I do not know where AATS is',
+      lines: parsed.error.issues.map(({ path }) => ({ name: path.join('.'), message: 'is not set' })),
+      hint: 'Start it here with “npm start”, or set these variables; “aats --help” explains them.',
     });
   }
   const values = parsed.data;
@@ -54,14 +52,47 @@ export function loadSettings(env: NodeJS.ProcessEnv): Settings {
   };
 }
 
+const stackFile = z.object({ dataDir: z.string(), identities: z.object({ cli: z.record(z.string(), z.string()) }) });
+
 function localStack(env: NodeJS.ProcessEnv): Readonly<Record<string, string>> {
-  const data =
-    env['AATS_DATA_DIR'] ??
-    (userInfo().uid === 0 ? '/var/lib/aats/main' : join(homedir(), '.local', 'share', 'aats', 'main'));
+  return readStack(env)?.identities.cli ?? {};
+}
+
+/** The file of the local stack, where one was started. */
+export function readStack(env: NodeJS.ProcessEnv): z.infer<typeof stackFile> | undefined {
+  const path = env['AATS_STACK_FILE'] ?? join(dataDir(env), 'run', 'stack.json');
+  let text: string;
   try {
-    return stackFile.parse(JSON.parse(readFileSync(env['AATS_STACK_FILE'] ?? join(data, 'run', 'stack.json'), 'utf8')))
-      .identities.cli;
-  } catch {
-    return {};
+    text = readFileSync(path, 'utf8');
+  } catch (error) {
+    if (env['AATS_STACK_FILE'] === undefined && (error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    throw unreadable('the stack’s file', path, error);
+  }
+  try {
+    return stackFile.parse(JSON.parse(text));
+  } catch (error) {
+    throw unreadable('the stack’s file', path, error);
   }
 }
+
+const dataDir = (env: NodeJS.ProcessEnv): string =>
+  env['AATS_DATA_DIR'] ??
+  (userInfo().uid === 0
+    ? '/var/lib/aats/main'
+    : join(env['XDG_DATA_HOME'] ?? join(homedir(), '.local', 'share'), 'aats', 'main'));
+
+/** A file that was named and cannot be used. */
+export const unreadable = (what: string, path: string, error: unknown): CommandFailed =>
+  new CommandFailed({
+    exitCode: exitCodes.wrongInput,
+    title: `I cannot read ${what}`,
+    lines: [{ name: path, message: error instanceof z.ZodError ? 'is not one' : reasonOf(error) }],
+  });
+const reasons: Readonly<Record<string, string>> = {
+  ENOENT: 'there is no such file',
+  EACCES: 'you may not read it',
+  EISDIR: 'it is a folder',
+};
+/** Why a file could not be used, in words where there are some. */
+export const reasonOf = (error: unknown): string =>
+  reasons[(error as NodeJS.ErrnoException).code ?? ''] ?? (error instanceof Error ? error.message : String(error));
