@@ -7,7 +7,16 @@ import type { GrpcClient } from '../runtime/grpc-client';
 export interface Upstream {
   readonly plans: Pick<
     GrpcClient<typeof ProjectManager>,
-    'getPlan' | 'getTask' | 'listPlans' | 'watchPlan' | 'pausePlan' | 'resumePlan' | 'cancelPlan' | 'retryTask'
+    | 'validatePlan'
+    | 'startPlan'
+    | 'getPlan'
+    | 'getTask'
+    | 'listPlans'
+    | 'watchPlan'
+    | 'pausePlan'
+    | 'resumePlan'
+    | 'cancelPlan'
+    | 'retryTask'
   >;
   readonly approvals: Pick<GrpcClient<typeof Approvals>, 'listApprovals' | 'getApproval' | 'decide'>;
   readonly artifacts: Pick<GrpcClient<typeof Artifacts>, 'getArtifact'>;

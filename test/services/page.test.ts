@@ -1,4 +1,5 @@
 import { create, type MessageInitShape } from '@bufbuild/protobuf';
+import type { IncomingHttpHeaders } from 'node:http';
 import { request as httpsRequest } from 'node:https';
 import pino from 'pino';
 import { ListAgentsResponseSchema } from '../../proto/aats/communication/v1/communication_pb';
@@ -8,6 +9,8 @@ import {
   GetPlanResponseSchema,
   ListApprovalsResponseSchema,
   ListPlansResponseSchema,
+  StartPlanResponseSchema,
+  ValidatePlanResponseSchema,
 } from '../../proto/aats/project/v1/project_pb';
 import { createPlanHub } from '../../services/hitl/plan-hub';
 import { addPages } from '../../services/hitl/routes/pages';
@@ -30,6 +33,8 @@ let refreshes = 0;
 let decided: readonly { choice: string | undefined; digest: string | undefined; token: string | undefined }[] = [];
 let refusal: Error | undefined;
 let expiresIn = 1800;
+let editable = false;
+let startedPlans: readonly object[] = [];
 
 const mara = person('mara', 'aats-operator', 'maintainers');
 const approval = {
@@ -98,6 +103,11 @@ const upstream: Upstream = {
     watchPlan: () => {
       throw new ServiceFailure('PlanNotFound', 'there is none');
     },
+    validatePlan: () => Promise.resolve(create(ValidatePlanResponseSchema, { valid: true, taskCount: 1 })),
+    startPlan: ({ planId, inputs }) => {
+      startedPlans = [...startedPlans, { planId, inputs }];
+      return Promise.resolve(create(StartPlanResponseSchema));
+    },
     pausePlan: none,
     resumePlan: none,
     cancelPlan: none,
@@ -105,7 +115,13 @@ const upstream: Upstream = {
   },
   approvals: {
     listApprovals: () => Promise.resolve(create(ListApprovalsResponseSchema, { approvals: [approval] })),
-    getApproval: () => Promise.resolve(create(GetApprovalResponseSchema, request)),
+    getApproval: () =>
+      Promise.resolve(
+        create(GetApprovalResponseSchema, {
+          ...request,
+          ...(editable && { editable: [{ path: '/a', schema: { type: 'integer' } }] }),
+        }),
+      ),
     decide: ({ decision }, options) => {
       if (refusal) return Promise.reject(refusal);
       decided = [...decided, { choice: decision?.choice, digest: decision?.digest, token: options?.token }];
@@ -146,11 +162,14 @@ afterAll(async () => {
 beforeEach(() => {
   decided = [];
   refusal = undefined;
+  editable = false;
+  startedPlans = [];
 });
 
 interface Answer {
   readonly status: number;
   readonly text: string;
+  readonly headers: IncomingHttpHeaders;
   header(name: string): string;
 }
 const own = { 'sec-fetch-site': 'same-origin' };
@@ -178,7 +197,8 @@ function ask(
         let text = '';
         response.on('data', (chunk: Buffer) => (text += chunk.toString('utf8')));
         response.on('end', () => {
-          resolve({ status: response.statusCode ?? 0, text, header: (name) => String(response.headers[name] ?? '') });
+          const { headers, statusCode = 0 } = response;
+          resolve({ status: statusCode, text, headers, header: (name) => String(headers[name] ?? '') });
         });
       },
     );
@@ -303,6 +323,63 @@ describe('a page of a person', () => {
     const answers = await Promise.all(Array.from({ length: 5 }, () => ask('/inbox', { cookie })));
     expect(answers.map(({ status }) => status)).toEqual([200, 200, 200, 200, 200]);
     expect(refreshes).toBe(1);
+  });
+
+  it('says what an edit means before it is sent, when no script did', async () => {
+    const { cookie, proof } = await signedIn();
+    editable = true;
+    const form = { proof, digest: 'sha256:1', decisionId: 'decision-5', choice: 'approve', reason: 'kept', e0: '2' };
+    const told = await ask('/approvals/p1/apply/1', { cookie, form });
+    expect([told.status, told.text.includes('You changed what was proposed. Nothing was sent yet.')]).toEqual([
+      200,
+      true,
+    ]);
+    expect(told.text).toContain('>kept</textarea>');
+    expect(decided).toEqual([]);
+    await ask('/approvals/p1/apply/1', { cookie, form: { ...form, told: '1' } });
+    expect(decided).toHaveLength(1);
+  });
+
+  it('leads back to the request when the sign-in had ended, and says that nothing was counted', async () => {
+    const { header } = await ask('/approvals/p1/apply/1', { form: { choice: 'approve' } });
+    expect(header('location')).toBe('/sign-in?next=%2Fapprovals%2Fp1%2Fapply%2F1&late=1');
+    expect((await ask(header('location'))).text).toContain('nothing that you sent was counted');
+  });
+
+  it('ends the earlier session when somebody signs in again', async () => {
+    const { cookie } = await signedIn();
+    await ask('/sign-in/code', { cookie, form: { challenge: 'c', name: 'mara', code: '123456', next: '/' } });
+    expect((await ask('/inbox', { cookie })).status).toBe(303);
+  });
+
+  it('keeps colours and keys in cookies that the page may read', async () => {
+    const { cookie, proof } = await signedIn();
+    const { headers } = await ask('/settings', { cookie, form: { proof, theme: 'dark' } });
+    expect(headers['set-cookie']).toEqual([
+      expect.stringMatching(/^aats-theme=dark; .*secure/i),
+      expect.stringMatching(/^aats-keys=off; .*secure/i),
+    ]);
+    expect((await ask('/settings', { cookie: `${cookie}; aats-theme=dark` })).text).toContain('data-theme="dark"');
+  });
+
+  it('makes a form of a plan and starts nothing before it is asked to', async () => {
+    const { cookie, proof } = await signedIn();
+    const plan =
+      'name: hello\ninputs:\n  count: { type: integer, default: 3 }\ntasks:\n  - id: greet\n    capability: echo\n';
+    const read = await ask('/start', { cookie, form: { proof, plan, do: 'read' } });
+    expect(read.text).toMatch(/<input type="text" inputmode="decimal" id="i-count" name="i.count"[^>]* value="3"/);
+    const wrong = await ask('/start', {
+      cookie,
+      form: { proof, plan, do: 'start', planId: 'hello-1', 'i.count': 'x' },
+    });
+    expect([wrong.status, wrong.text.includes('this is not a number')]).toEqual([422, true]);
+    expect(startedPlans).toEqual([]);
+    const started = await ask('/start', {
+      cookie,
+      form: { proof, plan, do: 'start', planId: 'hello-1', 'i.count': '4' },
+    });
+    expect([started.status, started.header('location')]).toEqual([303, '/plans/hello-1?done=start']);
+    expect(startedPlans).toEqual([{ planId: 'hello-1', inputs: { count: 4 } }]);
   });
 
   it('ends with the session', async () => {

@@ -207,7 +207,17 @@ const surfaces: Readonly<Record<string, string>> = {
 const decided = (outcome: ApprovalOutcome, now: Date): Html =>
   markup`<dl class="kv in">${outcome.decidedBy !== '' && markup`<dt>Who</dt><dd>${personName(outcome.decidedBy)}, ${surfaces[outcome.surface] ?? outcome.surface}</dd>`}<dt>When</dt><dd>${moment(dateOf(outcome.at), now, 'seconds')}</dd>${outcome.reason !== '' && markup`<dt>Reason</dt><dd>${foreign(outcome.reason)}</dd>`}${outcome.subject && markup`<dt>Changed</dt><dd>yes, the list was edited</dd>`}<dt>Of what</dt><dd class="hash">${outcome.digest.slice(0, 19)}…</dd></dl>`;
 
-function answerNote({ request, state, next, person, now }: ApprovalPage): Part {
+/** What goes on with the answer, the next step first. */
+const goesOn = ({ request, plan }: ApprovalPage): string => {
+  const steps = plan ? following(plan, request.approval.taskId) : [];
+  const all = request.at === 'before' ? [request.taskTitle, ...steps] : steps;
+  return all.length === 0
+    ? ''
+    : ` Now: ${list(all.slice(0, 4).map((step) => `“${step}”`))}${all.length > 4 ? ' and more' : ''}.`;
+};
+
+function answerNote(page: ApprovalPage): Part {
+  const { request, state, next, person, now } = page;
   const { approval, outcome } = request;
   switch (state.kind) {
     case 'asked':
@@ -217,7 +227,7 @@ function answerNote({ request, state, next, person, now }: ApprovalPage): Part {
       return note(
         'good',
         approved ? 'Your approval counted. The plan goes on.' : 'Your rejection counted. The work does not run.',
-        markup`<p>Recorded ${moment(dateOf(outcome?.at), now, 'seconds')}. <a href="${planPath(approval.planId)}">Watch the plan</a></p><p class="row">${next && markup`<a class="btn primary" href="${approvalPath(next.approvalId)}">Next: ${foreign(next.title)} <kbd class="js-only">n</kbd></a>`}<a class="btn plain" href="/inbox">Back to the inbox</a></p>`,
+        markup`<p>Recorded ${moment(dateOf(outcome?.at), now, 'seconds')}.${approved && foreign(goesOn(page))} <a href="${planPath(approval.planId)}">Watch the plan</a></p><p class="row">${next && markup`<a class="btn primary" href="${approvalPath(next.approvalId)}">Next: ${foreign(next.title)} <kbd class="js-only">n</kbd></a>`}<a class="btn plain" href="/inbox">Back to the inbox</a></p>`,
       );
     }
     case 'closed': {

@@ -21,6 +21,8 @@ export interface Plans {
   readonly owner: string;
   readonly name: string;
   readonly plans: readonly PlanSummary[];
+  /** May start a plan (create tasks). */
+  readonly mayStart: boolean;
   /** How many there are in each tab, whatever the filters. */
   readonly counts: Readonly<Record<PlanView, string>>;
   readonly reader: Reader;
@@ -32,7 +34,7 @@ export function plansMain(plans: Plans): Html {
   const { view, owner, name, counts } = plans;
   const tab = (key: PlanView, label: string): Html =>
     markup`<a href="/plans${key === 'all' ? '' : `?view=${key}`}"${key === view && markup` aria-current="page"`}>${label} <span class="n">${counts[key]}</span></a>`;
-  return markup`<div class="head"><div><h1>Plans</h1></div></div><nav class="tabs" aria-label="Which plans">${planViewNames.map((key) => tab(key, planViews[key].label))}</nav>
+  return markup`<div class="head"><div><h1>Plans</h1></div>${plans.mayStart && markup`<a class="btn primary" href="/start">Start a plan</a>`}</div><nav class="tabs" aria-label="Which plans">${planViewNames.map((key) => tab(key, planViews[key].label))}</nav>
 <form class="filters" method="get" action="/plans" role="search">${view !== 'all' && markup`<input type="hidden" name="view" value="${view}">`}<label class="vh" for="q">Name of the plan</label><input type="search" id="q" name="name" value="${name}" placeholder="Name, such as dependency-review" pattern="[\\w.\\-]{0,100}"><label class="vh" for="f-owner">Started by</label><input type="search" id="f-owner" name="owner" value="${owner}" placeholder="Started by" pattern="[\\w.\\-]{0,100}"><button class="btn">Show</button></form>
 <div id="p-plans" data-part>${plansList(plans)}</div>`;
 }
@@ -82,5 +84,5 @@ function row(plan: PlanSummary, reader: Reader, now: Date): Html {
   const ended = endedTasks.reduce((sum, state) => sum + (plan.counts[state] ?? 0), 0);
   const isCounted = Object.keys(plan.counts).length > 0;
   const share = plan.taskCount > 0 ? ended / plan.taskCount : 0;
-  return markup`<tr data-row><td><a href="${planPath(plan.planId)}"><b>${foreign(plan.title)}</b></a><br><span class="mono small quiet">${plan.planId}</span></td><td data-l="State">${stateMark(planShape(plan, yours), foreign(words))}</td><td data-l="Tasks">${isCounted ? markup`${thousands(ended)} of ${thousands(plan.taskCount)}${bar(`${ended} of ${plan.taskCount} tasks`, [[plan.state === 'succeeded' ? 'd' : plan.state === 'failed' ? 'f' : 'a', share]])}` : plan.taskCount > 0 && thousands(plan.taskCount)}</td><td data-l="By">${personName(plan.owner)}</td><td data-l="Started">${moment(begun, now)}</td><td class="num" data-l="For">${begun && duration(end.getTime() - begun.getTime())}</td></tr>`;
+  return markup`<tr data-row><td><a href="${planPath(plan.planId)}"><b>${foreign(plan.title)}</b></a><br><span class="mono small quiet">${plan.planId}</span></td><td data-l="State" class="wide">${stateMark(planShape(plan, yours), foreign(words))}</td><td data-l="Tasks">${isCounted ? markup`${thousands(ended)} of ${thousands(plan.taskCount)}${bar(`${ended} of ${plan.taskCount} tasks`, [[plan.state === 'succeeded' ? 'd' : plan.state === 'failed' ? 'f' : 'a', share]])}` : plan.taskCount > 0 && thousands(plan.taskCount)}</td><td data-l="By">${personName(plan.owner)}</td><td data-l="Started">${moment(begun, now)}</td><td class="num" data-l="For">${begun && duration(end.getTime() - begun.getTime())}</td></tr>`;
 }

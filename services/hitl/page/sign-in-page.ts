@@ -21,7 +21,7 @@ export function passwordPage(options: {
 <form method="post" action="/sign-in"><input type="hidden" name="next" value="${next}"><div class="field"><label for="name">Name</label><input id="name" name="name" type="text" autocomplete="username" required maxlength="63" autocapitalize="none" spellcheck="false" value="${name}"></div>
 <div class="field"><label for="pw">Password</label><input id="pw" name="password" type="password" autocomplete="current-password" required maxlength="1000"${wrong}>${problem !== undefined && problemLine('pw-e', problem)}</div>
 <button class="btn primary wide">Go on</button></form>
-<p class="small quiet in">AATS never asks for your password by mail or chat.</p>`,
+${next !== '/inbox' && markup`<p class="small quiet in">Signed in already, and came by a link from elsewhere? <a href="${next}">Go on to what you were sent</a>.</p>`}<p class="small quiet in">AATS never asks for your password by mail or chat.</p>`,
   );
 }
 

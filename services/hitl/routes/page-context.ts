@@ -132,6 +132,8 @@ const titles: Readonly<Record<string, readonly [status: number, title: string, m
   NotEligible: [403, 'You may not answer this', ''],
   InvalidInput: [400, 'This does not fit', ''],
   TooLarge: [413, 'This is too large', ''],
+  PlanInvalid: [400, 'The plan is wrong', ''],
+  PlanExists: [409, 'The id is taken by another plan', 'Go back and start it again: it gets another id.'],
   PlanClosed: [409, 'The plan has ended', 'Nothing can be changed in it any more.'],
   PlanStateConflict: [409, 'This does not go together', ''],
   TaskStateConflict: [409, 'This does not go together', ''],

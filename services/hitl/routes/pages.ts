@@ -11,6 +11,7 @@ import { createGateReader } from './plan-gates';
 import { addPlans } from './plans';
 import { addSettings } from './settings';
 import { addSignInPages, nothingHere } from './sign-in-pages';
+import { addStart } from './start';
 
 /** The people's page: everything a browser asks for. */
 export function addPages(router: Router, parts: Omit<PageDeps, 'gates' | 'counts'>, signIn: SignIn): void {
@@ -23,6 +24,7 @@ export function addPages(router: Router, parts: Omit<PageDeps, 'gates' | 'counts
   addSignInPages(router, deps, signIn);
   addInbox(router, deps);
   addApprovals(router, deps);
+  addStart(router, deps);
   addPlans(router, deps);
   addEvents(router, deps);
   addAgents(router, deps);

@@ -11,6 +11,7 @@ import { drawnBoxes, type PlanNow, type TaskOrder, taskOrders, wholePage } from 
 import { plansMain, type PlanView, planViewNames, planViews } from '../page/plans-page';
 import type { PlanState } from '../plan-hub';
 import type { PageSession } from '../sign-in/page-session';
+import { mayStart } from './start';
 import {
   field,
   mayCall,
@@ -66,12 +67,6 @@ export function addPlans(router: Router, deps: PageDeps): void {
     if (!plan) throw failure('PlanNotFound', `there is no plan ${planId}`);
     return { plan, tasks };
   };
-  const counted = (plan: PlanSummary, token: string): Promise<PlanSummary> =>
-    upstream.plans.getPlan({ planId: plan.planId, taskLimit: 1 }, { token, timeoutMs: 3000 }).then(
-      (full) => full.plan ?? plan,
-      () => plan,
-    );
-
   router.get(
     '/plans',
     signedIn(deps, async (ctx, session) => {
@@ -93,7 +88,7 @@ export function addPlans(router: Router, deps: PageDeps): void {
           { token },
         ),
       ]);
-      const plans = await Promise.all(list.plans.map((plan) => counted(plan, token)));
+      const plans = await Promise.all(list.plans.map((plan) => deps.counts.counted(plan, token)));
       const next = new URLSearchParams({
         view,
         ...(owner !== '' && { owner }),
@@ -105,6 +100,7 @@ export function addPlans(router: Router, deps: PageDeps): void {
         owner,
         name,
         plans,
+        mayStart: mayStart(session),
         counts: Object.fromEntries(planViewNames.map((one, index) => [one, counts[index] ?? ''])) as Record<
           PlanView,
           string
@@ -118,6 +114,7 @@ export function addPlans(router: Router, deps: PageDeps): void {
   );
 
   const done: Readonly<Record<string, string>> = {
+    start: 'The plan is started.',
     pause: 'Paused. What runs may finish; nothing new starts.',
     resume: 'The plan goes on.',
     cancel: 'The plan is being cancelled.',

@@ -71,6 +71,9 @@ export function addSignInPages(router: Router, deps: PageDeps, signIn: SignIn): 
       try {
         const tokens = await signIn.complete(challenge, field(form, 'code').replace(/\s/g, ''));
         const { secret, seconds } = await deps.sessions.begin(tokens);
+        // What the browser held before is worth nothing from now on.
+        const earlier = ctx.cookies.get(sessionCookie);
+        if (earlier !== undefined) await deps.sessions.end(earlier);
         ctx.cookies.set(sessionCookie, secret, {
           httpOnly: true,
           secure: true,

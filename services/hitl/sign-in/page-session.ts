@@ -1,6 +1,7 @@
 import { createHash, randomBytes, timingSafeEqual } from 'node:crypto';
 import { decode } from 'jsonwebtoken';
 import { z } from 'zod';
+import { toEdgeFailure } from '../../runtime/failure-status';
 import { type Person, roles } from '../../../workflows/contracts/people';
 import type { SessionStore, SignIn } from './sign-in';
 import type { Tokens } from './tokens';
@@ -72,9 +73,14 @@ export function createPageSessions(store: SessionStore, signIn: Pick<SignIn, 're
         const renewed = sessionOf(await signIn.refresh(current.refreshToken), current.proof, Date.now());
         await put(key, renewed);
         return renewed;
-      } catch {
-        await store.delete(key);
-        return undefined;
+      } catch (error) {
+        if (toEdgeFailure(error, () => undefined).type === 'Unauthenticated') {
+          await store.delete(key);
+          return undefined;
+        }
+        // A store that is away for a moment signs nobody out; the token at hand may still be good.
+        if (session.accessEndsAt > Date.now()) return session;
+        throw error;
       } finally {
         await store.unlock(key);
       }

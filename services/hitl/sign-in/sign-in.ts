@@ -22,6 +22,12 @@ const triesByName = 10;
 const triesByAddress = 100;
 const stepSeconds = 30;
 
+// In one step: a count that lost its end to a crash would lock somebody out for good.
+const countFor = `
+local used = redis.call('INCR', KEYS[1])
+if used == 1 then redis.call('EXPIRE', KEYS[1], ARGV[1]) end
+return used`;
+
 /** OWASP's parameters of argon2id: 19 MiB, two passes, one lane. */
 export const hashPassword = (password: string): Promise<string> =>
   hash(password, { memoryCost: 19_456, timeCost: 2, parallelism: 1 });
@@ -29,10 +35,11 @@ export const hashPassword = (password: string): Promise<string> =>
 export function createSignIn(people: PeopleStore, tokens: TokenIssuer, redis: RedisCluster): SignIn {
   // An unknown name costs as much time as a known one.
   const nobody = hashPassword(randomBytes(16).toString('hex'));
+  const counted = async (key: string, seconds: number): Promise<number> =>
+    Number(await redis.eval(countFor, 1, key, seconds));
   const count = async (key: string, limit: number): Promise<void> => {
-    const used = await redis.incr(key);
-    if (used === 1) await redis.expire(key, windowSeconds);
-    if (used > limit) throw failure('RateLimited', 'too many tries; wait a quarter of an hour');
+    if ((await counted(key, windowSeconds)) > limit)
+      throw failure('RateLimited', 'too many tries; wait a quarter of an hour');
   };
   const wrong = (): Error => failure('Unauthenticated', 'name, password or code is wrong');
   return {
@@ -50,9 +57,7 @@ export function createSignIn(people: PeopleStore, tokens: TokenIssuer, redis: Re
       const key = `signin:${challenge.slice(0, 64)}`;
       const name = await redis.get(key);
       if (name === null) throw failure('Unauthenticated', 'this sign-in has expired; begin again');
-      const tries = await redis.incr(`${key}:tries`);
-      if (tries === 1) await redis.expire(`${key}:tries`, challengeSeconds);
-      if (tries > codeTries) {
+      if ((await counted(`${key}:tries`, challengeSeconds)) > codeTries) {
         await redis.del(key);
         throw failure('RateLimited', 'too many wrong codes; begin again');
       }
