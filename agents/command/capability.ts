@@ -26,6 +26,7 @@ export const allowedPrograms = z.record(
       .int()
       .min(MiB)
       .default(512 * MiB),
+    processes: z.number().int().min(1).default(32),
     fileBytes: z
       .number()
       .int()
@@ -67,7 +68,8 @@ export const commandCapability = (programs: AllowedPrograms): Capability =>
     run: async ({ program: name, args, input, files, accept }, work) => {
       const allowed = Object.hasOwn(programs, name) ? programs[name] : undefined;
       if (!allowed) throw taskFailed('ProgramNotAllowed', `${name} is not on this agent's list of programs`);
-      const { program, argument, environment, timeoutSeconds, outputBytes, memoryBytes, fileBytes } = allowed;
+      const { program, argument, environment, timeoutSeconds, outputBytes, memoryBytes, processes, fileBytes } =
+        allowed;
       const wrong = args.findIndex((text) => !argument?.test(text) || text.includes('\0'));
       if (wrong >= 0) throw taskFailed('ArgumentNotAllowed', `Argument ${wrong} of ${name} is not of the allowed form`);
       for (const file of files) await work.fetch(file.artifact, join(work.folder, file.name));
@@ -77,7 +79,7 @@ export const commandCapability = (programs: AllowedPrograms): Capability =>
         folder: work.folder,
         environment: { PATH: '/usr/bin:/bin', HOME: work.folder, TMPDIR: work.folder, LANG: 'C.UTF-8', ...environment },
         ...(input !== undefined && { input }),
-        limits: { timeoutMs: timeoutSeconds * 1000, outputBytes, memoryBytes, fileBytes },
+        limits: { timeoutMs: timeoutSeconds * 1000, outputBytes, memoryBytes, processes, fileBytes },
         signal: work.signal,
       });
       if (result.endedBy) throw taskFailed('LimitReached', `${name} reached its ${result.endedBy} limit`);

@@ -1,12 +1,16 @@
 import { spawn } from 'node:child_process';
+import { randomUUID } from 'node:crypto';
+import { createProcessTree, end } from './process-tree';
 
 /** Where a program runs, and what it may use. */
 export interface ProgramLimits {
   readonly timeoutMs: number;
   /** Of standard output and standard error each; the program is ended when it writes more. */
   readonly outputBytes: number;
-  /** Data each of its processes may have (RLIMIT_DATA); what is merely reserved does not count. */
+  /** Memory of all its processes together; what is merely reserved does not count. */
   readonly memoryBytes: number;
+  /** Processes at once, itself among them. */
+  readonly processes: number;
   /** Size of any file it writes. */
   readonly fileBytes: number;
 }
@@ -15,7 +19,7 @@ export interface ProgramRun {
   readonly program: string;
   readonly arguments: readonly string[];
   readonly folder: string;
-  /** The whole environment of the program: nothing is inherited. */
+  /** The whole environment of the program, but for `AATS_RUN`, by which its children are known: nothing is inherited. */
   readonly environment: Readonly<Record<string, string>>;
   readonly input?: string;
   readonly limits: ProgramLimits;
@@ -24,7 +28,7 @@ export interface ProgramRun {
 export interface ProgramResult {
   /** Null when the program was ended. */
   readonly exitCode: number | null;
-  readonly endedBy?: 'time' | 'output' | 'signal';
+  readonly endedBy?: 'time' | 'output' | 'memory' | 'processes' | 'signal';
   readonly stdout: string;
   readonly stderr: string;
   readonly milliseconds: number;
@@ -32,42 +36,56 @@ export interface ProgramResult {
 
 /** Between the polite signal and the other one. */
 const graceMs = 2000;
+/** How often its processes are counted and weighed. */
+const lookEveryMs = 250;
 
 /**
- * Runs a program to its end under limits, in a process group of its own that is ended as a whole: on abort (then it
- * rejects with the signal's reason), when its time or output is up, and when it leaves children behind. Rejects when
- * the program cannot be started at all; a bad exit code is a result. Needs `prlimit` (util-linux).
+ * Runs a program to its end under limits, and ends what comes of it as a whole, also children that left its process
+ * group: on abort (then it rejects with the signal's reason), at a limit, and when it leaves children behind. Rejects
+ * when the program cannot be started at all; a bad exit code is a result. One process gets no more memory than all may
+ * have (RLIMIT_DATA, so it is told before it is ended). Needs `prlimit` (util-linux) and `/proc`.
  */
 export async function runProgram(run: ProgramRun): Promise<ProgramResult> {
   run.signal.throwIfAborted();
-  const { memoryBytes, fileBytes, outputBytes, timeoutMs } = run.limits;
+  const { memoryBytes, processes, fileBytes, outputBytes, timeoutMs } = run.limits;
+  const mark = ['AATS_RUN', randomUUID()] as const;
   const began = performance.now();
   const limits = [`--data=${memoryBytes}`, `--fsize=${fileBytes}`, '--core=0'];
   const child = spawn('prlimit', [...limits, '--', run.program, ...run.arguments], {
     cwd: run.folder,
-    env: { ...run.environment },
+    env: { ...run.environment, [mark[0]]: mark[1] },
     detached: true,
     stdio: 'pipe',
   });
+  const tree = child.pid === undefined ? undefined : createProcessTree(child.pid, mark.join('='));
   const endGroup = (signal: NodeJS.Signals): void => {
-    try {
-      if (child.pid !== undefined) process.kill(-child.pid, signal);
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
-    }
+    if (child.pid !== undefined) end(-child.pid, signal);
   };
   let endedBy: ProgramResult['endedBy'];
   let force: NodeJS.Timeout | undefined;
   let release: NodeJS.Timeout | undefined;
-  const end = (reason: NonNullable<ProgramResult['endedBy']>): void => {
+  const endNow = (): void => {
+    // The group first: the kernel does that in one go, so nothing forks away from it.
+    endGroup('SIGKILL');
+    tree?.endAll();
+  };
+  const stop = (reason: NonNullable<ProgramResult['endedBy']>): void => {
     endedBy ??= reason;
     endGroup('SIGTERM');
-    force ??= setTimeout(endGroup, graceMs, 'SIGKILL');
+    force ??= setTimeout(endNow, graceMs);
   };
+  const watch = setInterval(() => {
+    const now = tree?.look();
+    if (!now) return;
+    const reason = now.processes > processes ? 'processes' : now.bytes() > memoryBytes ? 'memory' : undefined;
+    if (reason === undefined) return;
+    endedBy ??= reason;
+    endNow();
+  }, lookEveryMs);
   const abort = (): void => {
-    end('signal');
+    stop('signal');
   };
-  const timer = setTimeout(end, timeoutMs, 'time');
+  const timer = setTimeout(stop, timeoutMs, 'time');
   run.signal.addEventListener('abort', abort, { once: true });
   const collect = (stream: NodeJS.ReadableStream): (() => string) => {
     const parts: Buffer[] = [];
@@ -75,7 +93,7 @@ export async function runProgram(run: ProgramRun): Promise<ProgramResult> {
     stream.on('data', (part: Buffer) => {
       if (size < outputBytes) parts.push(part.subarray(0, outputBytes - size));
       size += part.length;
-      if (size > outputBytes) end('output');
+      if (size > outputBytes) stop('output');
     });
     return () => Buffer.concat(parts).toString('utf8');
   };
@@ -87,10 +105,9 @@ export async function runProgram(run: ProgramRun): Promise<ProgramResult> {
   try {
     const exitCode = await new Promise<number | null>((resolve, reject) => {
       child.once('error', reject);
-      // Children that outlive the program would hold its pipes open, and 'close' would never come. One that left
-      // the group cannot be ended from here, but neither is it waited for.
+      // Children that outlive the program would hold its pipes open, and 'close' would never come.
       child.once('exit', () => {
-        endGroup('SIGKILL');
+        endNow();
         release = setTimeout(() => {
           child.stdout.destroy();
           child.stderr.destroy();
@@ -108,6 +125,7 @@ export async function runProgram(run: ProgramRun): Promise<ProgramResult> {
       milliseconds,
     };
   } finally {
+    clearInterval(watch);
     clearTimeout(timer);
     clearTimeout(force);
     clearTimeout(release);

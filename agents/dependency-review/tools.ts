@@ -9,6 +9,7 @@ export const toolLimits: ProgramLimits = {
   timeoutMs: 5 * 60_000,
   outputBytes: 16 * MiB,
   memoryBytes: 2048 * MiB,
+  processes: 128,
   fileBytes: 512 * MiB,
 };
 

@@ -1,3 +1,4 @@
+import { readdirSync, readFileSync } from 'node:fs';
 import { allowedPrograms, commandCapability } from '../../agents/command/capability';
 import { createDesk, type Desk } from '../support/work';
 
@@ -12,6 +13,20 @@ const programs = allowedPrograms.parse({
   chatter: code('for (;;) console.log("x".repeat(1000))', { outputBytes: 10_000 }),
   slow: code('setInterval(() => {}, 1000)', { timeoutSeconds: 1 }),
   hungry: code('const kept = []; for (;;) kept.push(Buffer.alloc(50e6, 1))', { memoryBytes: 400e6 }),
+  // Each of five has less than the limit, all of them together have more.
+  hungry5: code(
+    `const eat = 'const kept = Buffer.alloc(100e6, 1); setInterval(() => kept, 1000)';
+     for (let n = 0; n < 5; n++) require('child_process').spawn(process.execPath, ['-e', eat]);
+     setInterval(() => {}, 1000);`,
+    { memoryBytes: 400e6 },
+  ),
+  bomb: { program: '/bin/bash', args: ['-c', 'f() { f | f & }; f; sleep 20'], processes: 20 },
+  // Children that leave the group and the session, one of them with its parent gone.
+  runaway: {
+    program: '/bin/bash',
+    args: ['-c', 'setsid sleep 300 & (setsid sleep 300 > /dev/null 2>&1 &); sleep 0.3; echo $AATS_RUN'],
+  },
+  filler: { program: '/bin/dd', args: ['if=/dev/zero', 'of=file', 'bs=1M', 'count=50'], fileBytes: 1_000_000 },
   // A child of its own that would outlive it and holds its output open.
   parent: code(
     `const child = require('child_process').spawn(process.execPath, ['-e', 'setInterval(() => {}, 1000)'], { stdio: 'inherit' });
@@ -50,7 +65,8 @@ describe('command agent', () => {
     process.env['AATS_TEST_SECRET'] = 'hunter2';
     const { tail } = await run({ program: 'surroundings' });
     const { env, cwd } = JSON.parse(String(tail)) as { env: Record<string, string>; cwd: string };
-    expect(Object.keys(env).sort()).toEqual(['HOME', 'LANG', 'PATH', 'TMPDIR']);
+    // Its children are known by AATS_RUN.
+    expect(Object.keys(env).sort()).toEqual(['AATS_RUN', 'HOME', 'LANG', 'PATH', 'TMPDIR']);
     expect(cwd.startsWith(desk.base)).toBe(true);
   });
 
@@ -76,6 +92,9 @@ describe('command agent', () => {
     ['chatter', 'LimitReached', /output/],
     ['slow', 'LimitReached', /time/],
     ['hungry', 'ProgramFailed', /hungry ended with/],
+    ['hungry5', 'LimitReached', /memory/],
+    ['bomb', 'LimitReached', /processes/],
+    ['filler', 'ProgramFailed', /filler ended with/],
   ])('ends %s by its limits', async (program, type, message) => {
     await expect(run({ program })).rejects.toMatchObject({ type, message: expect.stringMatching(message) as string });
   });
@@ -87,5 +106,19 @@ describe('command agent', () => {
       cancel.abort(new Error('the plan was cancelled'));
     }, 500);
     await expect(running).rejects.toThrow('the plan was cancelled');
+  });
+
+  it('leaves nothing running, wherever its children went', async () => {
+    const { tail } = await run({ program: 'runaway' });
+    const mark = `AATS_RUN=${String(tail).trim()}`;
+    const left = readdirSync('/proc').filter((pid) => {
+      try {
+        return /^\d+$/.test(pid) && readFileSync(`/proc/${pid}/environ`, 'latin1').split('\0').includes(mark);
+      } catch {
+        return false; // it ended meanwhile
+      }
+    });
+    expect(mark).toMatch(/^AATS_RUN=[0-9a-f-]{36}$/);
+    expect(left).toEqual([]);
   });
 });
