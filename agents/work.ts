@@ -1,8 +1,9 @@
 import { z } from 'zod';
+import type { Logger } from '../services/runtime/logger';
 import type { ArtifactReference, Json } from '../workflows/contracts/json';
 import { taskFailed } from './task-failed';
 
-/** What the work on one attempt is given; the agent's main file fills it from the SDK's context. */
+/** What the work on one attempt is given: the context of a handler. */
 export interface Work {
   readonly planId: string;
   /** The same for every attempt at one task: what an effect is recorded under, so that it is done once. */
@@ -12,7 +13,10 @@ export interface Work {
   readonly signal: AbortSignal;
   /** What the plan lets it use, by name: paths in the agent's own store of secrets, never the secrets themselves. */
   readonly secrets: Readonly<Record<string, string>>;
-  progress(message: string): void;
+  /** Shown to who watches the plan, live and never kept; of several that wait to leave the last one goes. */
+  progress(message: string, percent?: number): void;
+  /** Writes to the agent's log; each line names the plan, the task and the attempt. */
+  readonly log: Pick<Logger, 'debug' | 'info' | 'warn' | 'error'>;
   /** Keeps a document; the same content again gives the same reference. */
   keep(document: {
     readonly name: string;

@@ -1,5 +1,5 @@
 import { setMaxListeners } from 'node:events';
-import { mkdir, rm } from 'node:fs/promises';
+import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { CommunicationCoordinator } from '../../proto/aats/communication/v1/communication_pb';
@@ -7,17 +7,15 @@ import { Artifacts } from '../../proto/aats/data/v1/data_pb';
 import { createGrpcClient } from '../../services/runtime/grpc-client';
 import type { Lifecycle } from '../../services/runtime/shutdown';
 import { clientCredentials, readTls } from '../../services/runtime/tls';
-import type { Json, JsonSchema } from '../../workflows/contracts/json';
+import type { JsonSchema } from '../../workflows/contracts/json';
 import type { TaskDispatch, TaskReport, Transport } from '../../workflows/contracts/messages';
-import { inlineLimitBytes } from '../../workflows/contracts/plan';
-import { validateValue } from '../../workflows/json-schema';
 import { createArtifactClient } from '../artifact-client';
-import { TaskFailed } from '../task-failed';
-import type { Capability, Work } from '../work';
+import type { Capability } from '../work';
 import type { AgentConfig } from './agent-config';
 import { keepPresent } from './heartbeat';
 import { kafkaTransport } from './kafka-transport';
 import { createOutbox } from './outbox';
+import { type Outcome, perform } from './perform';
 import { rabbitmqTransport } from './rabbitmq-transport';
 import { createSlots, type Slot } from './slots';
 import type { Delivery } from './transport';
@@ -30,14 +28,6 @@ export interface AgentOptions {
   readonly capabilities: readonly Capability[];
   readonly config: AgentConfig;
 }
-type Outcome =
-  | { readonly kind: 'succeeded'; readonly output: Json }
-  | {
-      readonly kind: 'failed';
-      readonly failure: { readonly type: string; readonly message: string };
-      readonly retryable: boolean;
-    };
-
 const rememberAttempts = 5000;
 
 /**
@@ -48,6 +38,9 @@ export async function runAgent(options: AgentOptions, lifecycle: Lifecycle): Pro
   const { agentId, capacity, capabilities, config } = options;
   const { logger } = lifecycle;
   const names = capabilities.map(({ name }) => name);
+  // Attempts of a process that was killed left theirs behind.
+  const folders = join(config.AATS_AGENT_DATA_DIR, 'work', agentId);
+  await rm(folders, { recursive: true, force: true });
   const credentials = clientCredentials(readTls(config));
   const coordinator = createGrpcClient(CommunicationCoordinator, {
     address: config.AATS_COORDINATOR_ADDRESS,
@@ -73,8 +66,8 @@ export async function runAgent(options: AgentOptions, lifecycle: Lifecycle): Pro
       capabilities: capabilities.map(({ name, description, input, output }) => ({
         name,
         description,
-        input: jsonSchema(input),
-        output: jsonSchema(output),
+        input: jsonSchema(input, 'input'),
+        output: jsonSchema(output, 'output'),
       })),
     },
     running: () => [...running.values()].map(({ task }) => task),
@@ -138,12 +131,15 @@ export async function runAgent(options: AgentOptions, lifecycle: Lifecycle): Pro
     presence.began(task);
     const begun = report({ kind: 'started', heartbeatMs: task.heartbeatMs });
     const work = async (): Promise<void> => {
-      const outcome = await perform(
+      const outcome = await perform({
         task,
-        abort.signal,
-        id,
-        (message) => void report({ kind: 'progress', message: message.slice(0, 2000) }),
-      );
+        capability: capabilities.find(({ name }) => name === task.capability),
+        folder: join(folders, id.replaceAll('/', '_')),
+        signal: abort.signal,
+        artifacts,
+        log: logger.child({ plan: task.planId, task: task.taskId, attempt: task.attempt, traceparent }),
+        progress: (more) => void report({ kind: 'progress', ...more }),
+      });
       done.set(id, outcome);
       if (done.size > rememberAttempts) done.delete(done.keys().next().value ?? '');
       const sent = report(outcome);
@@ -155,92 +151,7 @@ export async function runAgent(options: AgentOptions, lifecycle: Lifecycle): Pro
     void work();
     await begun;
   }
-
-  async function perform(
-    task: TaskDispatch,
-    signal: AbortSignal,
-    id: string,
-    progress: (message: string) => void,
-  ): Promise<Outcome> {
-    const capability = capabilities.find(({ name }) => name === task.capability);
-    if (!capability)
-      return {
-        kind: 'failed',
-        failure: { type: 'UnknownCapability', message: `${agentId} does not offer ${task.capability}` },
-        retryable: true,
-      };
-    const folder = join(config.AATS_AGENT_DATA_DIR, 'work', agentId, id.replaceAll('/', '_'));
-    let hasFolder = false;
-    try {
-      const work: Work = {
-        planId: task.planId,
-        idempotencyKey: `${task.planId}/${task.taskId}`,
-        folder,
-        signal,
-        secrets: task.secrets ?? {},
-        progress,
-        keep: (document) => artifacts.put(document, signal),
-        fetch: (reference, file) => artifacts.fetch(reference, file, signal),
-      };
-      if (capability.needsFolder !== false) {
-        await rm(folder, { recursive: true, force: true });
-        await mkdir(folder, { recursive: true, mode: 0o700 });
-        hasFolder = true;
-      }
-      const output = await withTimeout(capability.run(task.arguments, work), signal);
-      if (task.outputSchema) {
-        const [problem] = validateValue(task.outputSchema, output);
-        if (problem)
-          return {
-            kind: 'failed',
-            failure: { type: 'OutputInvalid', message: `${problem.pointer} ${problem.message}`.trim() },
-            retryable: true,
-          };
-      }
-      const text = JSON.stringify(output);
-      if (Buffer.byteLength(text) <= inlineLimitBytes) return { kind: 'succeeded', output };
-      return {
-        kind: 'succeeded',
-        output: {
-          ...(await artifacts.put(
-            { name: 'output.json', mediaType: 'application/json', bytes: Buffer.from(text) },
-            signal,
-          )),
-        },
-      };
-    } catch (error) {
-      if (signal.aborted)
-        return { kind: 'failed', failure: { type: 'Cancelled', message: 'it was told to stop' }, retryable: false };
-      if (error instanceof TaskFailed)
-        return { kind: 'failed', failure: { type: error.type, message: error.message }, retryable: error.retryable };
-      logger.error({ err: error, task: id }, 'the handler broke');
-      return {
-        kind: 'failed',
-        failure: {
-          type: 'AgentFailed',
-          message: error instanceof Error ? (error.message.split('\n')[0] ?? '') : 'the handler broke',
-        },
-        retryable: true,
-      };
-    } finally {
-      if (hasFolder) await rm(folder, { recursive: true, force: true }).catch(() => undefined);
-    }
-  }
 }
 
-/** Ends with the work, or at once when it is told to stop: a handler that ignores its signal does not hold the slot. */
-function withTimeout<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
-  return new Promise((resolve, reject) => {
-    const stop = (): void => {
-      reject(signal.reason instanceof Error ? signal.reason : new Error('stopped'));
-    };
-    if (signal.aborted) stop();
-    signal.addEventListener('abort', stop, { once: true });
-    work.then(resolve, reject).finally(() => {
-      signal.removeEventListener('abort', stop);
-    });
-  });
-}
-
-const jsonSchema = (schema: z.ZodType): JsonSchema =>
-  z.toJSONSchema(schema, { unrepresentable: 'any', io: 'input' }) as unknown as JsonSchema;
+const jsonSchema = (schema: z.ZodType, io: 'input' | 'output'): JsonSchema =>
+  z.toJSONSchema(schema, { unrepresentable: 'any', io }) as unknown as JsonSchema;

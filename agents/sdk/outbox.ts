@@ -21,8 +21,9 @@ const batch = 500;
 const batchBytes = 400 * 1024;
 
 /**
- * Reports leave in batches, in order, and none is dropped while the bus is away: the slots bound how many there are. The
- * end of an attempt says that it began, so a beginning that has not left yet is spared.
+ * Reports leave in batches, in order, and no beginning or end is dropped while the bus is away: the slots bound how many
+ * there are. The end of an attempt says that it began, so a beginning that has not left yet is spared; so is progress
+ * that has not left when newer comes, however much a handler has to say.
  */
 export function createOutbox(transport: Pick<AgentTransport, 'report'>, logger: Logger): Outbox {
   let entries: Entry[] = [];
@@ -47,12 +48,12 @@ export function createOutbox(transport: Pick<AgentTransport, 'report'>, logger: 
   const outbox: Outbox = {
     add: (entry) =>
       new Promise((sent) => {
-        const spared = isEnd(entry.report) ? entries.findIndex(beginsSame(entry.report)) : -1;
-        const [begin] = spared < 0 ? [] : entries.splice(spared, 1);
+        const at = entries.findIndex(({ report }) => isSparedBy(report, entry.report));
+        const [spared] = at < 0 ? [] : entries.splice(at, 1);
         entries.push({
           ...entry,
           sent() {
-            begin?.sent();
+            spared?.sent();
             sent();
           },
         });
@@ -67,11 +68,13 @@ export function createOutbox(transport: Pick<AgentTransport, 'report'>, logger: 
   return outbox;
 }
 
+/** Whether nothing is lost when the later report alone is sent. */
+const isSparedBy = (earlier: TaskReport, later: TaskReport): boolean =>
+  earlier.planId === later.planId &&
+  earlier.taskId === later.taskId &&
+  earlier.attempt === later.attempt &&
+  (earlier.kind === 'started' ? isEnd(later) : earlier.kind === 'progress' && later.kind === 'progress');
 const isEnd = ({ kind }: TaskReport): boolean => kind === 'succeeded' || kind === 'failed';
-const beginsSame =
-  ({ planId, taskId, attempt }: TaskReport) =>
-  ({ report }: Entry): boolean =>
-    report.kind === 'started' && report.planId === planId && report.taskId === taskId && report.attempt === attempt;
 
 function firstOf(entries: readonly Entry[]): readonly Entry[] {
   let bytes = 0;

@@ -31,6 +31,8 @@ export function rabbitmqTransport(
             await channel.prefetch(capacity);
             await channel.consume(queues.tasks(capability), (message) => {
               if (message) void takeTask(channel, message, intake, ended, logger);
+              // The broker ended the consumer (its queue went away or moved): a fresh channel begins another.
+              else void channel.close().catch(() => undefined);
             });
           }),
         );

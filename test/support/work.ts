@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { pino } from 'pino';
 import type { Work } from '../../agents/work';
 import type { ArtifactReference } from '../../workflows/contracts/json';
 
@@ -31,6 +32,7 @@ export async function createDesk(planId = 'p1') {
       signal,
       secrets: {},
       progress: () => undefined,
+      log: pino({ level: 'silent' }),
       keep,
       fetch: (reference, file) => writeFile(file, contentOf(reference)),
     }),
