@@ -4,6 +4,7 @@ CloudEvents on RabbitMQ. Environment: AATS_RABBITMQ_URL, AATS_RABBITMQ_PASSWORD_
 import json
 import os
 import ssl
+import sys
 import threading
 import time
 import uuid
@@ -14,81 +15,82 @@ import pika
 
 AGENT = os.environ.get("AATS_AGENT_ID", "python-1")
 CAPABILITY = "count-words"
-QUEUE = f"agent.tasks.{CAPABILITY}"
+REGISTRATION = {"agentId": AGENT, "transport": "rabbitmq", "capacity": 4,
+                "capabilities": [{"name": CAPABILITY, "description": "Counts the words of a text"}]}
 running = {}
 
 
 def connect():
     url = urlsplit(os.environ["AATS_RABBITMQ_URL"])
     with open(os.environ["AATS_RABBITMQ_PASSWORD_FILE"], encoding="utf8") as file:
-        password = file.read().strip()
+        credentials = pika.PlainCredentials(url.username, file.read().strip())
     context = ssl.create_default_context(cafile=os.environ["AATS_SERVERS_CA_FILE"])
     context.minimum_version = ssl.TLSVersion.TLSv1_3
-    return pika.BlockingConnection(
-        pika.ConnectionParameters(
-            host=url.hostname,
-            port=url.port,
-            virtual_host=url.path.lstrip("/"),
-            credentials=pika.PlainCredentials(url.username, password),
-            ssl_options=pika.SSLOptions(context, url.hostname),
-            heartbeat=30,
-        )
-    )
+    return pika.BlockingConnection(pika.ConnectionParameters(
+        url.hostname, url.port, url.path.lstrip("/"), credentials, heartbeat=10,
+        ssl_options=pika.SSLOptions(context, url.hostname)))
+
+
+def for_ever(work):
+    """Works on a connection of its own, and on a new one when the broker goes away: what was not acknowledged comes again."""
+    while True:
+        try:
+            with connect() as connection:
+                channel = connection.channel()
+                channel.confirm_delivery()  # a report has left once the broker says so
+                work(connection, channel)
+        except (pika.exceptions.AMQPError, OSError) as error:
+            print(f"{work.__name__} begins again: {error!r}", file=sys.stderr, flush=True)
+            time.sleep(1)
 
 
 def send(channel, kind, data):
-    now = datetime.now(timezone.utc).isoformat().replace("+00:00", "Z")
-    event = {"specversion": "1.0", "id": str(uuid.uuid4()), "source": f"aats/agent/{AGENT}", "type": kind, "time": now,
-             "datacontenttype": "application/json", "data": data}
+    event = {"specversion": "1.0", "id": str(uuid.uuid4()), "source": f"aats/agent/{AGENT}", "type": kind,
+             "time": now(), "datacontenttype": "application/json", "data": data}
     properties = pika.BasicProperties(content_type="application/cloudevents+json", delivery_mode=2)
     channel.basic_publish("agent.topic", "responses.python", json.dumps(event), properties)
 
 
-def report(channel, task, **more):
-    base = {key: task[key] for key in ("planId", "taskId", "attempt")}
-    send(channel, "ai.aats.task.reported.v1", {**base, "agent": AGENT, "at": datetime.now(timezone.utc).isoformat(), **more})
+def now():
+    return datetime.now(timezone.utc).isoformat().replace("+00:00", "Z")
 
 
-def keep_alive():
-    """Its own connection, since pika's are for one thread each."""
-    channel = connect().channel()
+def keep_alive(connection, channel):
     while True:
-        attempts = [{**key, "heartbeatMs": ms} for key, ms in list(running.values())]
-        send(channel, "ai.aats.agent.heartbeat.v1", {"agentId": AGENT, "running": attempts})
-        time.sleep(1)
+        # Who it is, said again every ten beats: nobody tells an agent on the bus that it was forgotten.
+        send(channel, "ai.aats.agent.registered.v1", REGISTRATION)
+        for _ in range(10):
+            attempts = [{**key, "heartbeatMs": ms} for key, ms in list(running.values())]
+            send(channel, "ai.aats.agent.heartbeat.v1", {"agentId": AGENT, "running": attempts})
+            connection.sleep(0.5)
 
 
 def on_task(channel, method, _properties, body):
     task = json.loads(body)["data"]
     key = {name: task[name] for name in ("planId", "taskId", "attempt")}
+
+    def report(**more):
+        send(channel, "ai.aats.task.reported.v1", {**key, "agent": AGENT, "at": now(), **more})
+
     running[str(key)] = (key, task["heartbeatMs"])
-    report(channel, task, kind="started", heartbeatMs=task["heartbeatMs"])
-    channel.basic_ack(method.delivery_tag)
     try:
-        report(channel, task, kind="succeeded", output={"words": len(str(task["arguments"]["text"]).split())})
+        report(kind="started", heartbeatMs=task["heartbeatMs"])
+        channel.basic_ack(method.delivery_tag)
+        report(kind="succeeded", output={"words": len(str(task["arguments"]["text"]).split())})
     except KeyError as missing:
         failure = {"type": "InvalidInput", "message": f"the argument {missing} is missing"}
-        report(channel, task, kind="failed", failure=failure, retryable=False)
+        report(kind="failed", failure=failure, retryable=False)
     finally:
         running.pop(str(key), None)
 
 
-def main():
-    channel = connect().channel()
+def take_tasks(_connection, channel):
     channel.basic_qos(prefetch_count=4)
-    while True:
-        send(channel, "ai.aats.agent.registered.v1", {"agentId": AGENT, "transport": "rabbitmq", "capacity": 4, "capabilities": [
-            {"name": CAPABILITY, "description": "Counts the words of a text"}]})
-        try:
-            channel.queue_declare(QUEUE, passive=True)  # the coordinator makes it when the agent registers
-            break
-        except pika.exceptions.ChannelClosedByBroker:
-            channel = connect().channel()
-            time.sleep(0.5)
-    threading.Thread(target=keep_alive, daemon=True).start()
-    channel.basic_consume(QUEUE, on_task)
+    # The coordinator makes the queue when the agent registers; until then this fails and begins again.
+    channel.basic_consume(f"agent.tasks.{CAPABILITY}", on_task)
     channel.start_consuming()
 
 
 if __name__ == "__main__":
-    main()
+    threading.Thread(target=for_ever, args=(keep_alive,), daemon=True).start()
+    for_ever(take_tasks)

@@ -1,7 +1,9 @@
 import { createHash } from 'node:crypto';
+import { setTimeout as wait } from 'node:timers/promises';
+import { ApplicationFailure } from '@temporalio/common';
 import { Counter, Gauge, Histogram } from 'prom-client';
 import { createKafka, createProducer } from '../../activities/buses/kafka';
-import { cloudEvent, contentType } from '../../activities/buses/cloud-event';
+import { cloudEvent, contentType, MessageRefused } from '../../activities/buses/cloud-event';
 import { createRabbitMq, publishConfirmed } from '../../activities/buses/rabbitmq';
 import { createPresence } from '../../activities/stores/presence';
 import { createRedis } from '../../activities/stores/redis';
@@ -159,9 +161,15 @@ export async function startCoordinator(config: CoordinatorConfig, lifecycle: Lif
     await channel.consume(queues.responses, (message) => {
       if (!message) return;
       intake([{ value: message.content, from: queues.responses }], async (event) => {
-        if (event.name === 'agentRegistered') await register(event.data, 'bus');
-        else if (event.name === 'agentHeartbeat') await presence.heartbeat(event.data.agentId, event.data.running);
-        else if (event.name === 'agentDraining') await presence.drain(event.data.agentId);
+        try {
+          if (event.name === 'agentRegistered') await register(event.data, 'bus');
+          else if (event.name === 'agentHeartbeat') await presence.heartbeat(event.data.agentId, event.data.running);
+          else if (event.name === 'agentDraining') await presence.drain(event.data.agentId);
+        } catch (error) {
+          if (!(error instanceof ApplicationFailure) || !error.nonRetryable) throw error;
+          // Who is not known (any more) registers again; whatever else is wrong stays wrong however often it is taken.
+          if (error.type !== 'AgentNotFound') throw new MessageRefused(error.message);
+        }
       })
         .then(
           () => {
@@ -169,9 +177,9 @@ export async function startCoordinator(config: CoordinatorConfig, lifecycle: Lif
           },
           (error: unknown) => {
             logger.warn({ err: error }, 'a response could not be taken; it comes again');
-            setTimeout(() => {
+            return wait(500).then(() => {
               channel.nack(message, false, true);
-            }, 500).unref();
+            });
           },
         )
         .catch(() => undefined); // the channel closed meanwhile: the broker sends it again

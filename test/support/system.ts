@@ -6,6 +6,7 @@ import { currentCode, type DemoPerson } from '../../stack/demo-codes';
 import { hasEnded, type PlanAnswer } from '../../stack/demo-plan';
 import { packageRoot } from '../../stack/package-root';
 import { type RestSession, signInAs } from '../../stack/rest-session';
+import type { Server } from '../../stack/server';
 import { setUpApplication } from '../../stack/set-up';
 import type { StackFile } from '../../stack/stack-file';
 import { createSupervisor, stopLeftovers, type Supervisor } from '../../stack/supervisor';
@@ -87,6 +88,14 @@ export async function startSystem(options: { readonly agents?: readonly AppProce
     startAgent,
     stop: () => supervisor.stopAll(10),
   };
+}
+
+/** Kills a server of the stack and starts it again, as a machine that fails would; resolves once it answers. */
+export async function killAndStart({ stack }: System, server: Server): Promise<void> {
+  const ctx = await createStackContext({ dataDir: stack.dataDir, portOffset: stack.portOffset });
+  for (const name of server.processes(ctx)) await ctx.stopProcess(name, { signal: 'SIGKILL' });
+  await server.start(ctx);
+  await ctx.until(server.title, 60, () => server.ready(ctx));
 }
 
 /** Asks until the answer is the wanted one; rejects with the last answer after `seconds`. */

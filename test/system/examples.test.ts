@@ -1,6 +1,8 @@
+import { execFile } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
+import { promisify } from 'node:util';
 import { fromJson, type JsonObject, type JsonValue, toJson } from '@bufbuild/protobuf';
 import { cloudEvent, readEvent } from '../../activities/buses/cloud-event';
 import { createRabbitMq, publishConfirmed, rabbitmqConfig } from '../../activities/buses/rabbitmq';
@@ -16,11 +18,12 @@ import { readPlanSource } from '../../services/runtime/plan-source';
 import { clientCredentials } from '../../services/runtime/tls';
 import type { AppProcess } from '../../stack/app';
 import { packageRoot } from '../../stack/package-root';
+import { rabbitmq } from '../../stack/rabbitmq';
 import type { RestSession } from '../../stack/rest-session';
 import { exchanges, queues } from '../../workflows/contracts/messages';
 import { openBookings } from '../support/bookings';
 import { worldOf } from '../support/example-capabilities';
-import { startSystem, type System, until } from '../support/system';
+import { killAndStart, startSystem, type System, until } from '../support/system';
 
 interface Task {
   readonly task: {
@@ -380,4 +383,43 @@ describe('the ways of a task', () => {
     expect((await end(planId))['state']).toBe('succeeded');
     expect((await taskOf(planId, 'waits')).output).toEqual({ said: 'at last' });
   }, 60_000);
+});
+
+describe('an agent that is one file of Python without any SDK', () => {
+  const file = join(packageRoot, 'examples', 'python-agent', 'agent.py');
+  const countWords = async (text: string): Promise<JsonObject> =>
+    end(
+      await startTasks('python', [{ id: 'count', capability: 'count-words', with: { text } }], {
+        result: '${{ tasks.count.output }}',
+      }),
+    );
+
+  it('has less than 100 lines', () => {
+    expect(readFileSync(file, 'utf8').split('\n').length).toBeLessThan(100);
+  });
+
+  it('does its tasks, and goes on by itself when the broker and the coordinator were killed', async () => {
+    const {
+      AATS_RABBITMQ_URL = '',
+      AATS_RABBITMQ_PASSWORD_FILE = '',
+      AATS_SERVERS_CA_FILE = '',
+    } = system.stack.identities.agent;
+    const [venv, run] = [join(folder, 'venv'), promisify(execFile)];
+    await run('python3', ['-m', 'venv', venv]);
+    await run(join(venv, 'bin', 'pip'), ['install', '--quiet', '--disable-pip-version-check', 'pika==1.3.2'], {
+      timeout: 120_000,
+    });
+    const python = execFile(join(venv, 'bin', 'python'), [file], {
+      env: { AATS_RABBITMQ_URL, AATS_RABBITMQ_PASSWORD_FILE, AATS_SERVERS_CA_FILE, AATS_AGENT_ID: 'python-1' },
+    });
+    try {
+      expect(await countWords('one two three')).toMatchObject({ state: 'succeeded', result: { words: 3 } });
+      await system.supervisor.kill('communication-coordinator');
+      await killAndStart(system, rabbitmq);
+      expect(await countWords('one two three four')).toMatchObject({ state: 'succeeded', result: { words: 4 } });
+      expect(python.exitCode).toBeNull();
+    } finally {
+      python.kill('SIGTERM');
+    }
+  }, 300_000);
 });

@@ -1,14 +1,6 @@
-import { execFile } from 'node:child_process';
-import { mkdtempSync, readFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { promisify } from 'node:util';
-import type { PlanAnswer } from '../../stack/demo-plan';
 import { followPlan, hasEnded, startExample } from '../../stack/demo-plan';
-import { packageRoot } from '../../stack/package-root';
-import { startSystem, type System, until } from '../support/system';
+import { startSystem, type System } from '../support/system';
 
-const run = promisify(execFile);
 let system: System;
 beforeAll(async () => {
   system = await startSystem();
@@ -93,40 +85,4 @@ describe('the whole system', () => {
       'may not create tasks',
     );
   }, 60_000);
-
-  it('runs an agent that is one file of Python without any SDK', async () => {
-    const jonas = await system.session('jonas');
-    const {
-      AATS_RABBITMQ_URL = '',
-      AATS_RABBITMQ_PASSWORD_FILE = '',
-      AATS_SERVERS_CA_FILE = '',
-    } = system.stack.identities.agent;
-    const folder = mkdtempSync(join(tmpdir(), 'aats-python-'));
-    await run('python3', ['-m', 'venv', folder]);
-    await run(join(folder, 'bin', 'pip'), ['install', '--quiet', '--disable-pip-version-check', 'pika==1.3.2'], {
-      timeout: 120_000,
-    });
-    const agent = execFile(join(folder, 'bin', 'python'), [join(packageRoot, 'examples', 'python-agent', 'agent.py')], {
-      env: { AATS_RABBITMQ_URL, AATS_RABBITMQ_PASSWORD_FILE, AATS_SERVERS_CA_FILE, AATS_AGENT_ID: 'python-1' },
-    });
-    try {
-      const planId = id('python');
-      await jonas.post('/v1/plans', {
-        planId,
-        plan: {
-          document: plan('python', [{ id: 'count', capability: 'count-words', with: { text: 'one two three' } }], {
-            result: '${{ tasks.count.output }}',
-          }),
-        },
-        inputs: {},
-      });
-      const answer = await until(async () => (await jonas.get(`/v1/plans/${planId}`)) as PlanAnswer, hasEnded, 60);
-      expect(answer.plan).toMatchObject({ state: 'succeeded', result: { words: 3 } });
-    } finally {
-      agent.kill('SIGTERM');
-    }
-    expect(
-      readFileSync(join(packageRoot, 'examples', 'python-agent', 'agent.py'), 'utf8').split('\n').length,
-    ).toBeLessThan(100);
-  }, 240_000);
 });

@@ -3,10 +3,9 @@ import { agent } from '../../stack/app';
 import { createStackContext } from '../../stack/context';
 import { kafka, kafkaAsAdmin } from '../../stack/kafka';
 import { rabbitmq } from '../../stack/rabbitmq';
-import type { Server } from '../../stack/server';
 import { temporal } from '../../stack/temporal';
 import { topics } from '../../workflows/contracts/messages';
-import { startSystem, type System, until } from '../support/system';
+import { killAndStart, startSystem, type System, until } from '../support/system';
 
 let system: System;
 beforeAll(async () => {
@@ -31,13 +30,6 @@ const chain = (capability: string, length: number, args: object): readonly objec
     heartbeat: '1s',
     ...(at >= 10 && { needs: [`t${at - 10}`] }),
   }));
-const killAndStart = async (server: Server): Promise<void> => {
-  const ctx = await createStackContext({ dataDir: system.stack.dataDir, portOffset: system.stack.portOffset });
-  for (const name of server.processes(ctx)) await ctx.stopProcess(name, { signal: 'SIGKILL' });
-  await server.start(ctx);
-  await ctx.until(server.title, 60, () => server.ready(ctx));
-};
-
 describe('a system under faults', () => {
   it.each([
     ['Kafka', kafka, 'echo', {}],
@@ -47,7 +39,7 @@ describe('a system under faults', () => {
     'ends a plan although %s is killed and started again in the middle',
     async (_name, server, capability, args) => {
       const planId = await system.startPlan('broken', chain(capability, 100, args));
-      await killAndStart(server);
+      await killAndStart(system, server);
       expect((await system.planEnd(planId, 150)).plan).toMatchObject({
         state: 'succeeded',
         counts: { succeeded: 100 },
