@@ -2,22 +2,32 @@ import { access, cp, mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import semver from 'semver';
 import type { ArtifactReference } from '../../workflows/contracts/json';
+import { keepJson } from './documents';
 import type { Upgrade } from './package-spec';
-import { readManifest, unpackProject } from './project-folder';
+import { ownDependencies, readManifest, unpackProject } from './project-folder';
 import { taskFailed } from '../task-failed';
 import { gitOf, npmOf } from './tools';
 import type { Work } from '../work';
 import type { Workplace } from './workplace';
 
+export interface Applied {
+  readonly branch: string;
+  readonly commit: string;
+  readonly diff: ArtifactReference;
+  /** The upgrades that are on the branch, with the version before. */
+  readonly upgrades: ArtifactReference;
+}
+
 /**
  * Commits the upgrades to a branch of the plan's managed copy of the project, a bare repository on the agent's disk
- * that later tasks of the plan find again. Run again it makes the same commits and moves the branch to them.
+ * that later tasks of the plan find again. Run again it makes the same commits and moves the branch to them. What is no
+ * dependency of the project is refused: a person's edit may upgrade, and not bring in.
  */
 export async function applyUpgrades(
   request: { readonly project: ArtifactReference; readonly branch: string; readonly upgrades: readonly Upgrade[] },
   work: Work,
   workplace: Workplace,
-): Promise<{ readonly branch: string; readonly commit: string; readonly diff: ArtifactReference }> {
+): Promise<Applied> {
   const { project, branch, upgrades } = request;
   const [git, npm] = [gitOf(work, workplace), npmOf(work, workplace)];
   await checkBranchName(branch, work, workplace);
@@ -27,6 +37,9 @@ export async function applyUpgrades(
 
   const folder = join(work.folder, 'copy');
   await cp(await unpackProject(work, project), folder, { recursive: true });
+  const known = new Map((await ownDependencies(folder)).map((one) => [one.name, one]));
+  const foreign = upgrades.find(({ name }) => !known.has(name));
+  if (foreign) throw taskFailed('InvalidInput', `${foreign.name} is no dependency of the project`);
   // A repository inside the archive would bring its own hooks and settings.
   await rm(join(folder, '.git'), { recursive: true, force: true });
   await git(folder, 'init', '--quiet', '--initial-branch=main', '--template=');
@@ -38,13 +51,22 @@ export async function applyUpgrades(
 
   const diff = await git(folder, 'diff', '--no-color', '--no-ext-diff', `main..${branch}`);
   const commit = (await git(folder, 'rev-parse', 'HEAD')).trim();
-  const bytes = Buffer.from(diff);
-  return { branch, commit, diff: await work.keep({ name: 'upgrades.diff', mediaType: 'text/x-diff', bytes }) };
+  const applied = upgrades.map(({ name, to }) => {
+    const one = known.get(name);
+    return { name, from: one && 'current' in one ? one.current : '', to };
+  });
+  return {
+    branch,
+    commit,
+    diff: await work.keep({ name: 'upgrades.diff', mediaType: 'text/x-diff', bytes: Buffer.from(diff) }),
+    upgrades: await keepJson(work, 'upgrades.json', applied),
+  };
 
   /** A version the project has pinned stays pinned; a range stays one. */
   async function install(all: readonly Upgrade[]): Promise<void> {
-    const { dependencies, devDependencies } = await readManifest(folder);
-    const pinned = ({ name }: Upgrade): boolean => semver.valid({ ...dependencies, ...devDependencies }[name]) !== null;
+    const { dependencies, devDependencies, optionalDependencies } = await readManifest(folder);
+    const specs = { ...optionalDependencies, ...devDependencies, ...dependencies };
+    const pinned = ({ name }: Upgrade): boolean => semver.valid(specs[name]) !== null;
     for (const [saved, some] of [
       ['--save-exact', all.filter(pinned)],
       ['--no-save-exact', all.filter((one) => !pinned(one))],
@@ -69,7 +91,10 @@ export async function checkOutBranch(
 ): Promise<string> {
   await checkBranchName(branch, work, workplace);
   if (!(await hasBranch(branch, work, workplace))) {
-    throw taskFailed('BranchNotFound', `Plan ${work.planId} has no branch ${branch} here`);
+    throw taskFailed(
+      'BranchNotFound',
+      `Plan ${work.planId} has no branch ${branch} here: npm-apply did not make it on this disk`,
+    );
   }
   const source = repositoryOf(work, workplace);
   await gitOf(work, workplace)(

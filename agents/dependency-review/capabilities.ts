@@ -1,11 +1,13 @@
 import { z } from 'zod';
-import { artifactReference, capability, type Capability } from '../work';
+import { inParallel } from '../in-parallel';
+import { artifactReference, capability, type Capability, type Work } from '../work';
 import { applyUpgrades, deleteBranch } from './branches';
-import { comparePackage } from './compare';
-import { takeInventory } from './inventory';
+import { comparePackage, type Evidence } from './compare';
+import { readJson } from './documents';
+import { type Inventory, takeInventory } from './inventory';
 import { packageName, packageVersion, upgrade } from './package-spec';
 import { publishArtifacts } from './publish';
-import { writeReport } from './report';
+import { type Conclusion, type Review, writeReport } from './report';
 import { runProjectTests } from './run-tests';
 import type { Workplace } from './workplace';
 
@@ -16,15 +18,40 @@ const comparison = z.object({
   from: z.string(),
   to: z.string(),
   risk: z.enum(['low', 'medium', 'high']),
-  reasons: z.array(z.string()),
   summary: z.string(),
+  evidence: artifactReference,
 });
 const testResult = z.object({
   name: z.string(),
   passed: z.boolean(),
+  ran: z.boolean(),
   milliseconds: z.number(),
   problem: z.string(),
   log: artifactReference,
+});
+const applied = z.object({
+  branch: z.string(),
+  commit: z.string(),
+  diff: artifactReference,
+  upgrades: artifactReference,
+});
+/** Null is what expressions give for a task that did not come to a result. */
+const reviewInput = z.strictObject({
+  review: z.strictObject({
+    inventory: artifactReference,
+    comparisons: z.array(artifactReference),
+    tests: z.array(testResult),
+    baseline: testResult.nullable(),
+    unfinished: z.array(z.strictObject({ name: z.string(), step: z.string(), problem: z.string() })),
+  }),
+  /** Given once a person has answered. */
+  conclusion: z
+    .strictObject({
+      applied: applied.nullable(),
+      tests: testResult.nullable(),
+      declined: z.object({ type: z.string(), message: z.string() }).nullable(),
+    })
+    .optional(),
 });
 
 /** What the example's plan asks for; see examples/dependency-review. */
@@ -33,18 +60,18 @@ export const dependencyReviewCapabilities = (workplace: Workplace): readonly Cap
     name: 'npm-inventory',
     description: "Finds a project's own dependencies that have a newer published version",
     input: z.strictObject({ project: artifactReference }),
-    output: z.object({ outdated: z.array(outdated) }),
-    run: async (input, work) => ({ outdated: [...(await takeInventory(input, work, workplace)).outdated] }),
+    output: z.object({ outdated: z.array(outdated), inventory: artifactReference }),
+    run: async (input, work) => {
+      const { inventory, outdated } = await takeInventory(input, work, workplace);
+      return { inventory, outdated: [...outdated] };
+    },
   }),
   capability({
     name: 'npm-compare',
     description: 'Tells what changed between two published versions of a package, and how risky that is',
     input: z.strictObject({ name: packageName, from: packageVersion, to: packageVersion }),
     output: comparison,
-    run: async (input, work) => {
-      const { reasons, ...rest } = await comparePackage(input, work, workplace);
-      return { ...rest, reasons: [...reasons] };
-    },
+    run: (input, work) => comparePackage(input, work, workplace),
   }),
   capability({
     name: 'npm-test',
@@ -62,15 +89,10 @@ export const dependencyReviewCapabilities = (workplace: Workplace): readonly Cap
   capability({
     name: 'dependency-report',
     description: 'Writes the review in Markdown',
-    input: z.strictObject({
-      // Items that failed within what the plan allows come as null.
-      changes: z.array(comparison.partial({ from: true, reasons: true }).nullable()),
-      tests: z.array(testResult.partial({ milliseconds: true, problem: true, log: true }).nullable()),
-    }),
+    input: reviewInput,
     output: z.object({ markdown: artifactReference }),
-    run: async ({ changes, tests }, work) => {
-      const present = <T>(items: readonly (T | null)[]): T[] => items.filter((item) => item !== null);
-      const bytes = Buffer.from(writeReport(present(changes), present(tests)));
+    run: async (input, work) => {
+      const bytes = Buffer.from(writeReport(await gather(input, work)));
       return { markdown: await work.keep({ name: 'dependency-review.md', mediaType: 'text/markdown', bytes }) };
     },
   }),
@@ -78,7 +100,7 @@ export const dependencyReviewCapabilities = (workplace: Workplace): readonly Cap
     name: 'npm-apply',
     description: 'Commits upgrades to a branch of a managed copy of the project',
     input: z.strictObject({ project: artifactReference, branch, upgrades: z.array(upgrade).max(200) }),
-    output: z.object({ branch: z.string(), commit: z.string(), diff: artifactReference }),
+    output: applied,
     run: (input, work) => applyUpgrades(input, work, workplace),
   }),
   capability({
@@ -99,3 +121,24 @@ export const dependencyReviewCapabilities = (workplace: Workplace): readonly Cap
     },
   }),
 ];
+
+/** Reads what the tasks before kept. */
+async function gather({ review, conclusion }: z.output<typeof reviewInput>, work: Work): Promise<Review> {
+  const { inventory, comparisons, baseline, ...rest } = review;
+  return {
+    ...rest,
+    inventory: await readJson<Inventory>(work, inventory),
+    comparisons: await inParallel(comparisons, 8, (one) => readJson<Evidence>(work, one)),
+    ...(baseline && { baseline }),
+    ...(conclusion && { conclusion: await conclude(conclusion, work) }),
+  };
+}
+
+async function conclude(
+  { applied: branch, tests, declined }: NonNullable<z.output<typeof reviewInput>['conclusion']>,
+  work: Work,
+): Promise<Conclusion> {
+  if (!branch) return declined ? { declined } : {};
+  const upgrades = await readJson<NonNullable<Conclusion['applied']>['upgrades']>(work, branch.upgrades);
+  return { applied: { ...branch, upgrades, ...(tests && { tests }) } };
+}

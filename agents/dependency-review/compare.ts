@@ -1,17 +1,37 @@
-import { differenceOf, type Difference } from './difference';
-import { download } from './published-package';
+import semver from 'semver';
+import type { ArtifactReference, Json } from '../../workflows/contracts/json';
+import { differenceOf, type Difference, type Facts, factsOf, undeterminedOf } from './difference';
+import { keepJson } from './documents';
+import { download, newestIn, type PublishedPackage } from './published-package';
 import { assessRisk, type Risk } from './risk';
 import type { Work } from '../work';
 import type { Workplace } from './workplace';
 
+/** What a plan's expressions need of a comparison. */
 export interface Comparison {
   readonly name: string;
   readonly from: string;
   readonly to: string;
   readonly risk: Risk;
-  readonly reasons: readonly string[];
   /** One paragraph for people. */
   readonly summary: string;
+  /** All that was found, for the report. */
+  readonly evidence: ArtifactReference;
+}
+export interface Evidence {
+  readonly name: string;
+  readonly from: string;
+  readonly to: string;
+  readonly risk: Risk;
+  readonly reasons: readonly string[];
+  readonly difference: Difference;
+  readonly before: Facts;
+  readonly after: Facts;
+  /** Declarations before and after of names that changed or went. */
+  readonly declarations: Readonly<Record<string, readonly [string, string]>>;
+  /** The newest version that is no major step away, when the compared one is. */
+  readonly lesser?: string;
+  readonly undetermined: readonly string[];
 }
 
 /** Compares two published versions by what their tarballs and the registry say. No code of theirs runs. */
@@ -21,27 +41,57 @@ export async function comparePackage(
   workplace: Workplace,
 ): Promise<Comparison> {
   const [before, after] = await download(name, [from, to], work, workplace);
-  const difference = differenceOf(before, after);
+  const difference = differenceOf(before, after, new Date());
   const { risk, reasons } = assessRisk(difference, process.versions.node);
-  return { name, from, to, risk, reasons, summary: summarize(difference) };
+  const lesser = difference.jump === 'major' ? await newestIn(name, `^${from}`, work, workplace) : undefined;
+  const evidence: Evidence = {
+    name,
+    from,
+    to,
+    risk,
+    reasons,
+    difference,
+    before: factsOf(before),
+    after: factsOf(after),
+    declarations: declarationsOf(before, after, difference),
+    ...(lesser !== undefined && semver.gt(lesser, from) && { lesser }),
+    undetermined: undeterminedOf(before, after),
+  };
+  return {
+    name,
+    from,
+    to,
+    risk,
+    summary: summarize(difference, reasons).slice(0, 600),
+    evidence: await keepJson(work, `${name.replace(/[@/]+/g, '-')}.json`, evidence as unknown as Json),
+  };
 }
 
-function summarize({ jump, files, size, api, engines, licence }: Difference): string {
-  const names = (list: readonly string[]): string =>
-    list.length > 5 ? `${list.slice(0, 5).join(', ')} and ${list.length - 5} more` : list.join(', ');
+const declarationsShown = 20;
+
+function declarationsOf(
+  before: PublishedPackage,
+  after: PublishedPackage,
+  { api }: Difference,
+): Evidence['declarations'] {
+  const names = [...(api?.removed ?? []), ...(api?.changed ?? [])].slice(0, declarationsShown);
+  return Object.fromEntries(
+    names.map((one) => [one, [before.api?.get(one) ?? '', after.api?.get(one) ?? ''] as const] as const),
+  );
+}
+
+function summarize({ jump, files, size, api, engines, licence }: Difference, reasons: readonly string[]): string {
   const parts = [
     `${jump} version`,
-    `files: ${files.changed} changed, ${files.added} added, ${files.removed} removed`,
+    ...reasons,
+    `files: ${files.changed.length} changed, ${files.added.length} added, ${files.removed.length} removed`,
     `${kilobytes(size[0])} to ${kilobytes(size[1])}`,
-    licence[0] === licence[1] ? `licence ${licence[1]}` : `licence ${licence[0]} to ${licence[1]}`,
+    ...(licence[0] === licence[1] ? [`licence ${licence[1]}`] : []),
     ...(engines[0] === engines[1] ? [] : [`Node ${engines[0]} to ${engines[1]}`]),
-    ...(api
-      ? [
-          `declared API: ${api.added.length} added, ${api.removed.length} removed, ${api.changed.length} changed` +
-            (api.removed.length > 0 ? ` (removed: ${names(api.removed)})` : ''),
-        ]
-      : ['no type declarations to compare']),
+    api
+      ? `declared API: ${api.added.length} added, ${api.removed.length} removed, ${api.changed.length} changed`
+      : 'no type declarations to compare',
   ];
   return `${parts.join('; ')}.`;
 }
-const kilobytes = (bytes: number): string => `${(bytes / 1000).toFixed(1)} kB`;
+export const kilobytes = (bytes: number): string => `${(bytes / 1000).toFixed(1)} kB`;

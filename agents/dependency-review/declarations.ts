@@ -79,8 +79,11 @@ async function scan(
     const list = /^(?:type\s+)?\{([^}]*)\}\s*(?:from\s*['"]([^'"]+)['"])?/.exec(statement);
     const star = /^(?:type\s+)?\*\s*(?:as\s+([\w$]+)\s+)?from\s*['"]([^'"]+)['"]/.exec(statement);
     if (star?.[2] !== undefined) {
-      if (star[1] === undefined) await follow(star[2], names);
-      else add(star[1]);
+      // What another package exports is not looked up; that it is passed on is part of the interface all the same.
+      if (star[1] === undefined && !star[2].startsWith('.')) add(`* from ${star[2]}`);
+      else if (star[1] === undefined) await follow(star[2], names);
+      // How the file is written there says nothing about what it exports.
+      else names.set(star[1], `* as ${star[1]} from ${star[2].replace(/\.[cm]?[jt]s$/, '')}`);
     } else if (list) {
       const inner = new Map<string, string>();
       if (list[2] !== undefined) await follow(list[2], inner);

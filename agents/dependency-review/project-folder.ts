@@ -1,5 +1,6 @@
 import { mkdir, readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import semver from 'semver';
 import * as tar from 'tar';
 import { z } from 'zod';
 import type { ArtifactReference } from '../../workflows/contracts/json';
@@ -11,13 +12,23 @@ const limits = { entries: 20_000, bytes: 512 * 1024 * 1024 } as const;
 const dependencies = z.record(z.string(), z.string()).default({});
 const manifestSchema = z.looseObject({
   name: z.string().default('project'),
+  version: z.string().default(''),
   dependencies,
   devDependencies: dependencies,
+  optionalDependencies: dependencies,
   scripts: z.record(z.string(), z.string()).default({}),
 });
 const lockSchema = z.looseObject({
   lockfileVersion: z.number().int().min(2),
-  packages: z.record(z.string(), z.looseObject({ version: z.string().optional() })),
+  packages: z.record(
+    z.string(),
+    z.looseObject({
+      version: z.string().optional(),
+      name: z.string().optional(),
+      resolved: z.string().optional(),
+      link: z.boolean().optional(),
+    }),
+  ),
 });
 export type Manifest = z.output<typeof manifestSchema>;
 
@@ -68,18 +79,29 @@ export async function unpackProject(work: Work, project: ArtifactReference, name
 export const readManifest = (folder: string): Promise<Manifest> =>
   readJson(join(folder, 'package.json'), manifestSchema);
 
-/** Versions that the lock file holds for the project's own dependencies, by name. */
-export async function lockedVersions(folder: string): Promise<ReadonlyMap<string, string>> {
+/** One of the project's own dependencies: the version in its lock file, or why there is nothing to compare. */
+export type OwnDependency =
+  { readonly name: string; readonly current: string } | { readonly name: string; readonly why: string };
+
+const elsewhere =
+  /^(git|github:|gitlab:|bitbucket:|gist:|https?:|file:|link:|workspace:|\.{0,2}\/|[\w.-]+\/[\w.-]+(#|$))/;
+
+/** What package.json names, in the order of names. Fails with ProjectInvalid. */
+export async function ownDependencies(folder: string): Promise<readonly OwnDependency[]> {
   const manifest = await readManifest(folder);
   const { packages } = await readJson(join(folder, 'package-lock.json'), lockSchema);
-  const names = Object.keys({ ...manifest.dependencies, ...manifest.devDependencies }).sort();
-  return new Map(
-    names.map((name) => {
-      const version = packages[`node_modules/${name}`]?.version;
-      if (version === undefined) throw taskFailed('ProjectInvalid', `package-lock.json does not hold ${name}`);
-      return [name, version];
-    }),
-  );
+  const specs = { ...manifest.optionalDependencies, ...manifest.devDependencies, ...manifest.dependencies };
+  return Object.entries(specs)
+    .sort(([a], [b]) => (a < b ? -1 : 1))
+    .map(([name, spec]) => {
+      const locked = packages[`node_modules/${name}`];
+      if (elsewhere.test(spec) || locked?.link === true || /^(git|file:)/.test(locked?.resolved ?? ''))
+        return { name, why: `it comes from elsewhere (${spec})` };
+      if (locked?.name !== undefined && locked.name !== name) return { name, why: `it stands for ${locked.name}` };
+      if (locked?.version === undefined || semver.valid(locked.version) === null)
+        return { name, why: 'package-lock.json holds no version of it' };
+      return { name, current: locked.version };
+    });
 }
 
 async function readJson<S extends z.ZodType>(file: string, schema: S): Promise<z.output<S>> {
@@ -87,6 +109,7 @@ async function readJson<S extends z.ZodType>(file: string, schema: S): Promise<z
   try {
     return schema.parse(JSON.parse(await readFile(file, 'utf8')));
   } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') throw taskFailed('ProjectInvalid', `There is no ${name}`);
     const why = error instanceof z.ZodError ? z.prettifyError(error) : error instanceof Error ? error.message : '';
     throw taskFailed('ProjectInvalid', `${name} is not usable: ${why}`);
   }

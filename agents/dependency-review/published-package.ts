@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { mkdir, readdir, readFile } from 'node:fs/promises';
 import { join, relative } from 'node:path';
+import semver from 'semver';
 import { z } from 'zod';
 import { publicNames, type PublicNames } from './declarations';
 import { unpack } from './project-folder';
@@ -30,8 +31,8 @@ const viewSchema = z.looseObject({
   deprecated: z.string().optional(),
   maintainers: z
     .union([z.array(person), person.transform((one) => [one])])
-    .default([])
-    .transform((people) => people.map((one) => one.replace(/ *<.*$/, '')).sort()),
+    .transform((people) => people.map((one) => one.replace(/ *<.*$/, '')).sort())
+    .optional(),
 });
 
 /** One published version: what its tarball holds and what the registry says of it. */
@@ -45,7 +46,10 @@ export interface PublishedPackage {
   readonly api?: PublicNames;
   /** Scripts that npm would run at install time, by name. */
   readonly installScripts: Readonly<Record<string, string>>;
-  readonly maintainers: readonly string[];
+  /** Absent when the registry does not tell. */
+  readonly maintainers?: readonly string[];
+  /** RFC 3339, as the registry tells it, if it does. */
+  readonly published?: string;
   readonly deprecated?: string;
 }
 
@@ -64,7 +68,8 @@ export async function download(
     .array(z.looseObject({ version: z.string(), filename: z.string() }))
     .parse(JSON.parse(await npm(work.folder, 'pack', ...specs, '--json', '--pack-destination', tarballs)));
   // With one field alone npm would answer with bare values.
-  const fields = ['name', 'version', 'maintainers', 'deprecated'];
+  const timeOf = (version: string): string => `time[${version}]`;
+  const fields = ['name', 'version', 'maintainers', 'deprecated', ...versions.map(timeOf)];
   const seen = z
     .array(viewSchema)
     .parse(JSON.parse(await npm(work.folder, 'view', `${name}@${versions.join(' || ')}`, ...fields, '--json')));
@@ -79,14 +84,30 @@ export async function download(
     const [top = 'package'] = await readdir(folder);
     return {
       ...(await contents(join(folder, top))),
-      maintainers: view.maintainers,
+      ...(view.maintainers && { maintainers: view.maintainers }),
+      ...published(view[timeOf(version)]),
       ...(view.deprecated !== undefined && { deprecated: view.deprecated }),
     };
   };
   return [await read(versions[0]), await read(versions[1])];
 }
 
-async function contents(folder: string): Promise<Omit<PublishedPackage, 'maintainers' | 'deprecated'>> {
+const published = (time: unknown): { readonly published?: string } =>
+  typeof time === 'string' && !Number.isNaN(Date.parse(time)) ? { published: new Date(time).toISOString() } : {};
+
+/** The newest version in a range; undefined when there is none. */
+export async function newestIn(
+  name: string,
+  range: string,
+  work: Work,
+  workplace: Workplace,
+): Promise<string | undefined> {
+  const answer = await npmOf(work, workplace)(work.folder, 'view', `${name}@${range}`, 'version', '--json');
+  const versions = z.union([z.array(z.string()), z.string().transform((one) => [one])]).parse(JSON.parse(answer));
+  return versions.sort(semver.rcompare)[0];
+}
+
+async function contents(folder: string): Promise<Omit<PublishedPackage, 'maintainers' | 'published' | 'deprecated'>> {
   const files = new Map<string, string>();
   let size = 0;
   for (const entry of await readdir(folder, { recursive: true, withFileTypes: true })) {

@@ -12,7 +12,10 @@ interface Rule {
 const list = (names: readonly string[]): string =>
   names.length > 5 ? `${names.slice(0, 5).join(', ')} and ${names.length - 5} more` : names.join(', ');
 
-/** The whole policy. High: it may break the project or run code nobody has looked at. Medium: worth a look. */
+/** Younger versions are where a stolen account shows first. */
+const settledDays = 7;
+
+/** The whole policy. */
 const rules: readonly Rule[] = [
   {
     risk: 'high',
@@ -64,9 +67,21 @@ const rules: readonly Rule[] = [
   },
   {
     risk: 'medium',
+    reason: ({ ageDays }) =>
+      ageDays !== undefined && ageDays < settledDays ? `was published only ${ageDays} days ago` : undefined,
+  },
+  {
+    risk: 'medium',
     reason: ({ size: [from, to] }) => (to > 2 * from && to - from > 50_000 ? 'is more than twice as large' : undefined),
   },
 ];
+
+/** What the classes mean, for who reads a report. */
+export const policy = {
+  high: 'it may break the project, or bring code or terms that nobody has looked at',
+  medium: 'worth a look',
+  low: 'nothing speaks against it',
+} as const satisfies Record<Risk, string>;
 
 /** The class is that of the worst rule that applies; every reason is given. `node` is the version it must run on. */
 export function assessRisk(

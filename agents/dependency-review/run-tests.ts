@@ -4,7 +4,7 @@ import { runProgram, type ProgramResult } from '../command/run-program';
 import { checkOutBranch } from './branches';
 import type { Upgrade } from './package-spec';
 import { readManifest, unpackProject } from './project-folder';
-import { taskFailed } from '../task-failed';
+import { TaskFailed, taskFailed } from '../task-failed';
 import { lastLines, npmOf, toolLimits } from './tools';
 import type { Work } from '../work';
 import type { Workplace } from './workplace';
@@ -22,6 +22,8 @@ export interface TestResult {
   /** The upgraded packages, or the branch. */
   readonly name: string;
   readonly passed: boolean;
+  /** Whether it came to the tests at all: npm may refuse to put the versions together. */
+  readonly ran: boolean;
   readonly milliseconds: number;
   /** Last words of a red run. */
   readonly problem: string;
@@ -41,10 +43,22 @@ export async function runProjectTests(request: TestRequest, work: Work, workplac
   const { scripts } = await readManifest(folder);
   if (scripts['test'] === undefined) throw taskFailed('ProjectInvalid', 'package.json has no script named test');
 
+  const name = branch ?? (upgrades.map((upgrade) => upgrade.name).join(', ') || 'the project as given');
+  const logOf = (text: string): Promise<ArtifactReference> =>
+    work.keep({ name: 'test.log', mediaType: 'text/plain', bytes: Buffer.from(text) });
+  const red = (problem: string): TaskFailed => taskFailed('TestsFailed', `The tests of ${name} failed: ${problem}`);
+
   work.progress('Installing');
   const npm = npmOf(work, workplace);
-  if (upgrades.length === 0) await npm(folder, 'ci');
-  else await npm(folder, 'install', ...upgrades.map(({ name, to }) => `${name}@${to}`));
+  try {
+    if (upgrades.length === 0) await npm(folder, 'ci');
+    else await npm(folder, 'install', ...upgrades.map((upgrade) => `${upgrade.name}@${upgrade.to}`));
+  } catch (error) {
+    if (!(error instanceof TaskFailed) || error.type !== 'NotInstallable') throw error;
+    if (failWhenRed) throw red(error.message);
+    const problem = error.message.slice(0, problemCharacters);
+    return { name, passed: false, ran: false, milliseconds: 0, problem, log: await logOf(error.message) };
+  }
 
   work.progress('Testing');
   const result = await runProgram({
@@ -55,18 +69,18 @@ export async function runProjectTests(request: TestRequest, work: Work, workplac
     limits: { ...toolLimits, timeoutMs: timeoutSeconds * 1000 },
     signal: work.signal,
   });
-  const name = branch ?? upgrades.map((upgrade) => upgrade.name).join(', ');
   const passed = result.exitCode === 0;
-  if (!passed && failWhenRed) throw taskFailed('TestsFailed', `The tests of ${name} failed: ${problemOf(result)}`);
-  const bytes = Buffer.from(`${result.stdout}\n${result.stderr}`);
-  const log = await work.keep({ name: 'test.log', mediaType: 'text/plain', bytes });
-  const problem = passed ? '' : problemOf(result);
-  return { name, passed, milliseconds: result.milliseconds, problem, log };
+  const problem = passed ? '' : problemOf(result).slice(0, problemCharacters);
+  if (!passed && failWhenRed) throw red(problem);
+  const { milliseconds, stdout, stderr } = result;
+  return { name, passed, ran: true, milliseconds, problem, log: await logOf(`${stdout}\n${stderr}`) };
 }
+
+const problemCharacters = 500;
 
 /** The lines of a test report that name what failed (TAP and the usual runners), else its last words. */
 function problemOf(result: ProgramResult): string {
   const telling = result.stdout.split('\n').filter((line) => /^\s*(not ok\b|✖|✕|FAIL\b|error:)/.test(line));
   const distinct = [...new Set(telling.map((line) => line.trim()))];
-  return distinct.length > 0 && !result.endedBy ? distinct.join('\n').slice(0, 500) : lastLines(result, 300);
+  return distinct.length > 0 && !result.endedBy ? distinct.join('\n') : lastLines(result, 300);
 }

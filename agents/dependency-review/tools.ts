@@ -15,9 +15,13 @@ export const toolLimits: ProgramLimits = {
 
 type Tool = (folder: string, ...args: readonly string[]) => Promise<string>;
 
+/** npm's own words for what no second try can help: versions that do not go together, a lock file that does not fit. */
+const final = /npm error code (ERESOLVE|EBADENGINE|EBADPLATFORM|EUSAGE|EINVALIDTAGNAME|EINVALIDPACKAGENAME)\b/;
+
 /**
- * npm with the user's own settings. Scripts of packages never run: what is under review is not trusted yet.
- * Fails with PackageNotFound, or with NpmFailed: trying again may help, as the registry is asked over the network.
+ * npm with the user's own settings. Scripts of packages never run: what is under review is not trusted yet. Fails with
+ * PackageNotFound, NotInstallable (both final), or with NpmFailed: trying again may help, as the registry is asked over
+ * the network.
  */
 export function npmOf(work: Work, { npmEnvironment }: Workplace): Tool {
   return async (folder, ...args) => {
@@ -40,6 +44,7 @@ export function npmOf(work: Work, { npmEnvironment }: Workplace): Tool {
     // npm's codes for a package or a version that the registry does not have.
     const absent = /npm error code (E404|ETARGET)\b/.test(result.stderr);
     if (absent) throw taskFailed('PackageNotFound', `npm ${args.join(' ')}: ${lastLines(result)}`);
+    if (final.test(result.stderr)) throw taskFailed('NotInstallable', `npm ${args.join(' ')}: ${lastLines(result)}`);
     if (result.exitCode !== 0) {
       throw taskFailed('NpmFailed', `npm ${args.join(' ')}: ${lastLines(result)}`, { retryable: true });
     }

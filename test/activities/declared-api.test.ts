@@ -53,7 +53,7 @@ describe('declared API', () => {
       'lib/a.d.ts': `export const a: 1; export * from './main';`,
       'lib/b/index.d.ts': `export declare const b: 2;`,
     };
-    expect(await names(files, { types: './lib/main.d.ts' })).toEqual(['a', 'all', 'c']);
+    expect(await names(files, { types: './lib/main.d.ts' })).toEqual(['* from elsewhere', 'a', 'all', 'c']);
   });
 
   it('finds the entry where the manifest or habit puts it', async () => {

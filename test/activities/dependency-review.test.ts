@@ -1,9 +1,9 @@
 import { existsSync, readdirSync } from 'node:fs';
-import { readFile } from 'node:fs/promises';
+import { cp, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { dependencyReviewCapabilities } from '../../agents/dependency-review/capabilities';
-import type { Comparison } from '../../agents/dependency-review/compare';
-import type { Outdated } from '../../agents/dependency-review/inventory';
+import type { Comparison, Evidence } from '../../agents/dependency-review/compare';
+import type { Inventory, Outdated } from '../../agents/dependency-review/inventory';
 import type { TestResult } from '../../agents/dependency-review/run-tests';
 import { exampleProject, packProject } from '../../examples/dependency-review/pack';
 import type { ArtifactReference } from '../../workflows/contracts/json';
@@ -14,6 +14,24 @@ describe('dependency review', () => {
   let desk: Desk;
   let project: ArtifactReference;
   let run: <T>(capability: string, input: object) => Promise<T>;
+  const documentOf = (reference: ArtifactReference): unknown => JSON.parse(desk.contentOf(reference).toString());
+  const keep = (name: string, value: unknown): Promise<ArtifactReference> =>
+    desk.keep({ name, mediaType: 'application/json', bytes: Buffer.from(JSON.stringify(value)) });
+  /** Packs a project that is the example's with other texts in it. */
+  const projectWith = async (
+    change: (manifest: { dependencies: Record<string, string>; scripts: Record<string, string> }) => void,
+    tests: Readonly<Record<string, string>> = {},
+  ): Promise<ArtifactReference> => {
+    const folder = join(desk.base, `project-${Date.now()}`);
+    await cp(exampleProject, folder, { recursive: true, filter: (path) => !path.includes('node_modules') });
+    const file = join(folder, 'package.json');
+    const manifest = JSON.parse(await readFile(file, 'utf8')) as Parameters<typeof change>[0];
+    change(manifest);
+    await writeFile(file, JSON.stringify(manifest));
+    for (const [name, text] of Object.entries(tests)) await writeFile(join(folder, 'test', name), text);
+    const { bytes } = await packProject(folder);
+    return desk.keep({ name: 'project.tar.gz', mediaType: 'application/gzip', bytes });
+  };
 
   beforeAll(async () => {
     desk = await createDesk('review-1');
@@ -39,7 +57,12 @@ describe('dependency review', () => {
   });
 
   it('finds what is outdated, and only that', async () => {
-    const { outdated } = await run<{ outdated: Outdated[] }>('npm-inventory', { project });
+    const { outdated, inventory } = await run<{ outdated: Outdated[]; inventory: ArtifactReference }>('npm-inventory', {
+      project,
+    });
+    const all = documentOf(inventory) as Inventory;
+    expect(all).toMatchObject({ project: { name: 'release-notes' }, outdated, left: [], skipped: [] });
+    expect(outdated.length + all.upToDate.length).toBe(15);
     const names = outdated.map(({ name }) => name);
     expect(names).toEqual(expect.arrayContaining(['chalk', 'semver', 'picocolors', 'minimist']));
     expect(outdated.find(({ name }) => name === 'semver')).toMatchObject({ current: '7.5.4' });
@@ -54,11 +77,20 @@ describe('dependency review', () => {
 
   it('tells a harmless upgrade from one that breaks', async () => {
     const patch = await run<Comparison>('npm-compare', { name: 'ms', from: '2.1.2', to: '2.1.3' });
-    expect(patch).toMatchObject({ risk: 'low', reasons: [] });
+    expect(patch.risk).toBe('low');
     expect(patch.summary).toMatch(/^patch version; files: \d+ changed, 0 added, 0 removed; .*licence MIT/);
+    expect(documentOf(patch.evidence)).toMatchObject({
+      reasons: [],
+      before: { licence: 'MIT', modules: 'CommonJS', installScripts: {} },
+      undetermined: expect.arrayContaining(['its public API: it ships no type declarations']) as string[],
+    });
     const major = await run<Comparison>('npm-compare', { name: 'chalk', from: '4.1.2', to: '5.0.0' });
     expect(major.risk).toBe('high');
-    expect(major.reasons).toEqual(expect.arrayContaining(['is an ES module only, and was not', 'a major version']));
+    const { reasons, difference, declarations, after } = documentOf(major.evidence) as Evidence;
+    expect(reasons).toEqual(expect.arrayContaining(['is an ES module only, and was not', 'a major version']));
+    expect(after.modules).toBe('ES modules');
+    expect(difference.api?.removed).toEqual(['module.exports']);
+    expect(declarations).toMatchObject({ 'module.exports': [expect.stringContaining('chalk'), ''] });
     await expect(run('npm-compare', { name: 'ms', from: '2.1.2', to: '99.0.0' })).rejects.toMatchObject({
       type: 'PackageNotFound',
       retryable: false,
@@ -119,22 +151,145 @@ describe('dependency review', () => {
     await expect(run('npm-apply', { project, branch, upgrades: [] })).rejects.toMatchObject({ type: 'InvalidInput' });
   });
 
-  it('reports worst first, and what failed', async () => {
-    const changes = [
-      { name: 'a', from: '1.0.0', to: '1.0.1', risk: 'low', reasons: [], summary: 'fine' },
-      { name: 'b', to: '2.0.0', risk: 'high', reasons: ['a <script>'], summary: 'not *fine*' },
-      null,
-    ];
-    const tests = [
-      { name: 'a', passed: true },
-      { name: 'b', passed: false, problem: '```\nboom' },
-    ];
-    const { markdown } = await run<{ markdown: ArtifactReference }>('dependency-report', { changes, tests });
-    const text = desk.contentOf(markdown).toString();
-    expect(text.indexOf('## b')).toBeLessThan(text.indexOf('## a'));
-    expect(text).toContain('| b |  | 2.0.0 | high | failed |');
-    expect(text).toContain('a \\<script\\>');
-    expect(text).toContain('````text\n```\nboom\n````');
+  it('takes versions that npm refuses to put together for red, and not for a failure of its own', async () => {
+    const strict = await projectWith((manifest) => {
+      manifest.dependencies['eslint-config-prettier'] = '9.1.0';
+      manifest.dependencies['eslint'] = '6.8.0';
+    });
+    const input = { project: strict, timeoutSeconds: 60 };
+    // The lock file does not hold what package.json asks for.
+    expect(await run<TestResult>('npm-test', input)).toMatchObject({ passed: false, ran: false });
+    const result = await run<TestResult>('npm-test', { ...input, upgrades: [{ name: 'ms', to: '2.1.3' }] });
+    expect(result).toMatchObject({ name: 'ms', passed: false, ran: false });
+    expect(result.problem).toContain('Could not resolve dependency');
+  }, 90_000);
+
+  it('shows the tests nothing of the agent, and refuses what is no dependency of the project', async () => {
+    process.env['AATS_TEST_SECRET'] = 'hunter2';
+    const nosy = await projectWith(
+      ({ scripts }) => {
+        scripts['postinstall'] = 'exit 1';
+      },
+      {
+        'nosy.test.js': `require('node:test').test('is alone', () => {
+          const names = Object.keys(process.env).filter((name) => /aats|token|secret/i.test(name));
+          require('node:assert').deepEqual(names, ['AATS_RUN']);
+        });`,
+      },
+    );
+    expect(await run<TestResult>('npm-test', { project: nosy })).toMatchObject({ passed: true });
+    await expect(
+      run('npm-apply', { project, branch: 'b', upgrades: [{ name: 'is-odd', to: '3.0.1' }] }),
+    ).rejects.toMatchObject({ type: 'InvalidInput', message: 'is-odd is no dependency of the project' });
+  }, 90_000);
+
+  describe('report', () => {
+    const inventory = (more: Partial<Inventory> = {}): Promise<ArtifactReference> =>
+      keep('inventory.json', {
+        project: { name: 'p', version: '1.0.0' },
+        node: '20.0.0',
+        npm: '11.0.0',
+        outdated: [
+          { name: 'a', current: '1.0.0', latest: '1.0.1' },
+          { name: 'b', current: '1.0.0', latest: '2.0.0' },
+          { name: 'c', current: '0.1.0', latest: '0.1.1' },
+        ],
+        upToDate: [{ name: 'd', current: '3.0.0' }],
+        left: [],
+        skipped: [],
+        ...more,
+      } satisfies Inventory);
+    const facts = { files: 3, bytes: 1000, licence: 'MIT', node: '*', modules: 'CommonJS' as const };
+    const evidence = (name: string, to: string, more: Partial<Evidence>): Promise<ArtifactReference> =>
+      keep('evidence.json', {
+        ...{ name, from: '1.0.0', to, risk: 'low', reasons: [], declarations: {}, undetermined: [] },
+        before: { ...facts, installScripts: {}, dependencies: {} },
+        after: { ...facts, installScripts: {}, dependencies: {} },
+        difference: {
+          ...{ jump: 'patch', size: [1000, 1000], licence: ['MIT', 'MIT'], engines: ['*', '*'], becameModule: false },
+          ...{ files: { added: [], removed: [], changed: [] }, installScripts: [], newDependencies: [] },
+          ...{ newMaintainers: [], lostMaintainers: [] },
+        },
+        ...more,
+      } satisfies Evidence);
+    const result = (name: string, more: Partial<TestResult> = {}): Promise<TestResult> =>
+      keep('test.log', '').then((log) => ({
+        name,
+        passed: true,
+        ran: true,
+        milliseconds: 1200,
+        problem: '',
+        log,
+        ...more,
+      }));
+    const write = async (review: object, more: object = {}): Promise<string> => {
+      const empty = { comparisons: [], tests: [], baseline: null, unfinished: [] };
+      const { markdown } = await run<{ markdown: ArtifactReference }>('dependency-report', {
+        review: { ...empty, inventory: await inventory(), ...review },
+        ...more,
+      });
+      return desk.contentOf(markdown).toString();
+    };
+
+    it('puts first what needs eyes, with reasons, and says what was not found out', async () => {
+      const text = await write({
+        comparisons: [
+          await evidence('a', '1.0.1', {}),
+          await evidence('b', '2.0.0', {
+            risk: 'high',
+            reasons: ['runs a new or changed install script: a <script>'],
+            undetermined: ['who maintains it: the registry does not tell'],
+            declarations: { f: ['function f(): void', ''] },
+          }),
+        ],
+        tests: [await result('a'), await result('b', { passed: false, problem: '```\nboom' })],
+        baseline: await result('the project as given'),
+        unfinished: [{ name: 'c', step: 'the comparison', problem: 'ArchiveRefused *x*' }],
+      });
+      expect(text).toContain('Of 4 direct dependencies **3** are outdated: 1 of high risk, 1 of low risk.');
+      expect(text).toContain("The project's own tests pass before any upgrade (1.2 s). They pass with 1 of the 3");
+      expect(text).toContain('Advice: **take** a; **hold** b, c.');
+      expect(text).toContain('| b | 1.0.0 | 2.0.0 | patch | high | FAIL | hold | the tests fail with it |');
+      expect(text).toContain('| c | 0.1.0 | 0.1.1 | ? | not known | not run | hold | could not be compared |');
+      expect(text.indexOf('### b')).toBeLessThan(text.indexOf('### a'));
+      expect(text).toContain('- c: the comparison failed. ArchiveRefused \\*x\\*');
+      expect(text).toContain('- Who maintains it: the registry does not tell (b).');
+      expect(text).toContain('a \\<script\\>');
+      expect(text).toContain('````text\n```\nboom\n````');
+      expect(text).toContain('@@ f @@\n- function f(): void');
+    });
+
+    it('advises nothing blindly when the tests were red before', async () => {
+      const text = await write({
+        comparisons: [await evidence('a', '1.0.1', {})],
+        tests: [await result('a')],
+        baseline: await result('the project as given', { passed: false }),
+      });
+      expect(text).toContain("The project's own tests **fail** before any upgrade");
+      expect(text).toContain('**look** a');
+    });
+
+    it('is short when nothing is outdated', async () => {
+      const text = await write({ inventory: await inventory({ outdated: [] }) });
+      expect(text).toContain('Of 1 direct dependency none is outdated.');
+      expect(text).not.toContain('| package |');
+    });
+
+    it('ends with what a person chose, or did not', async () => {
+      const applied = {
+        branch: 'aats/x',
+        commit: '0123456789abcdef',
+        diff: await keep('x.diff', ''),
+        upgrades: await keep('upgrades.json', [{ name: 'a', from: '1.0.0', to: '1.0.1' }]),
+      };
+      const rest = { tests: await result('aats/x'), declined: null };
+      const took = await write({}, { conclusion: { ...rest, applied } });
+      expect(took).toContain('1 of 3 upgrades were chosen and are on the branch `aats/x`, commit `0123456789ab`.');
+      expect(took).toContain('With all of them together the tests pass (1.2 s).');
+      const declined = { type: 'Rejected', message: 'not before the holidays' };
+      const left = await write({}, { conclusion: { applied: null, tests: null, declined } });
+      expect(left).toContain('Nothing is applied. Rejected: not before the holidays');
+    });
   });
 
   it('publishes documents with an index, and again to the same folder', async () => {

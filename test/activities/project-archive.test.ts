@@ -1,7 +1,7 @@
 import { mkdir, readFile, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import * as tar from 'tar';
-import { lockedVersions, unpack, unpackProject } from '../../agents/dependency-review/project-folder';
+import { ownDependencies, unpack, unpackProject } from '../../agents/dependency-review/project-folder';
 import { createDesk, type Desk } from '../support/work';
 
 describe('project archive', () => {
@@ -54,10 +54,41 @@ describe('project archive', () => {
       const file = await pack(cwd, [...entries]);
       const project = await desk.keep({ name: 'p.tgz', mediaType: 'application/gzip', bytes: await readFile(file) });
       const found = await unpackProject(await desk.work(), project);
-      await expect(lockedVersions(found)).rejects.toMatchObject({ type: 'ProjectInvalid' });
+      await expect(ownDependencies(found)).rejects.toMatchObject({
+        type: 'ProjectInvalid',
+        message: 'There is no package-lock.json',
+      });
       const packages = { 'node_modules/ms': { version: '2.1.2' } };
       await writeFile(join(found, 'package-lock.json'), JSON.stringify({ lockfileVersion: 3, packages }));
-      expect([...(await lockedVersions(found))]).toEqual([['ms', '2.1.2']]);
+      expect(await ownDependencies(found)).toEqual([{ name: 'ms', current: '2.1.2' }]);
     }
+  });
+
+  it('tells which dependencies there is nothing to compare of, and why', async () => {
+    const specs = {
+      alias: 'npm:ms@2.1.2',
+      folder: 'file:../folder',
+      git: 'git+https://example.org/x.git',
+      hub: 'vercel/ms#main',
+      missing: '1.0.0',
+      ms: '^2.1.2',
+      workspace: '*',
+    };
+    await writeFile(join(folder, 'package.json'), JSON.stringify({ optionalDependencies: specs }));
+    const packages = {
+      'node_modules/alias': { version: '2.1.2', name: 'ms' },
+      'node_modules/ms': { version: '2.1.2' },
+      'node_modules/workspace': { link: true, resolved: 'packages/workspace' },
+    };
+    await writeFile(join(folder, 'package-lock.json'), JSON.stringify({ lockfileVersion: 3, packages }));
+    expect(await ownDependencies(folder)).toEqual([
+      { name: 'alias', why: 'it stands for ms' },
+      { name: 'folder', why: 'it comes from elsewhere (file:../folder)' },
+      { name: 'git', why: 'it comes from elsewhere (git+https://example.org/x.git)' },
+      { name: 'hub', why: 'it comes from elsewhere (vercel/ms#main)' },
+      { name: 'missing', why: 'package-lock.json holds no version of it' },
+      { name: 'ms', current: '2.1.2' },
+      { name: 'workspace', why: 'it comes from elsewhere (*)' },
+    ]);
   });
 });

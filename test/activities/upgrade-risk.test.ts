@@ -3,7 +3,7 @@ import { assessRisk } from '../../agents/dependency-review/risk';
 
 const undeclared: Difference = {
   jump: 'patch',
-  files: { added: 0, removed: 0, changed: 1 },
+  files: { added: [], removed: [], changed: ['index.js'] },
   size: [1000, 1000],
   licence: ['MIT', 'MIT'],
   engines: ['*', '*'],
@@ -35,6 +35,7 @@ describe('risk of an upgrade', () => {
     [{ api: { added: [], removed: [], changed: ['f'] } }, 'medium', 'declares f differently'],
     [{ newDependencies: ['left-pad'] }, 'medium', 'brings new dependencies: left-pad'],
     [{ newMaintainers: ['m'] }, 'medium', 'has new maintainers: m'],
+    [{ ageDays: 2 }, 'medium', 'was published only 2 days ago'],
     [{ size: [10_000, 100_000] }, 'medium', 'is more than twice as large'],
   ];
   it.each(cases)('%j is %s: %s', (change, risk, reason) => {

@@ -67,7 +67,7 @@ describe('plans', () => {
     if (!plan) throw new Error('the example is wrong');
     const analysis = analysePlan(plan);
     expect(analysis.layers[0]).toEqual(['inventory']);
-    expect(analysis.layers[1]).toEqual(['compare', 'test']);
+    expect(analysis.layers[1]).toEqual(['baseline', 'compare', 'test']);
     expect(analysis.criticalPath.at(0)).toBe('inventory');
     expect(analysis.criticalPath.at(-1)).toBe('publish');
     expect(analysis.gates).toEqual([
