@@ -1,9 +1,11 @@
 import type { ApprovalRequest, Decision } from './contracts/approval';
 import { failure } from './contracts/failures';
-import type { Json, JsonObject } from './contracts/json';
+import { type Json, jsonBytes, type JsonObject } from './contracts/json';
 import { isOneOf } from './contracts/people';
 import { argumentsLimitBytes } from './contracts/plan';
 import { validateValue } from './json-schema';
+
+export const longestReason = 2000;
 
 /** Throws when a decision would not count: who decides, what was seen, and what may be changed. Pure and synchronous. */
 export function refuseDecision(request: ApprovalRequest, decision: Decision): void {
@@ -16,13 +18,16 @@ export function refuseDecision(request: ApprovalRequest, decision: Decision): vo
     throw failure('NotEligible', `${person.name} may look, but not answer`);
   if (digest !== request.digest)
     throw failure('ApprovalSuperseded', `${request.approvalId} is not what you were shown; look again`);
+  if (!['approve', 'reject'].includes(choice)) throw failure('InvalidInput', 'the choices are approve and reject');
   const reason = decision.reason?.trim() ?? '';
+  if (reason.length > longestReason)
+    throw failure('InvalidInput', `the reason has more than ${longestReason} characters`);
   if (choice === 'reject' && reason === '') throw failure('InvalidInput', 'rejecting needs a reason');
   if (choice === 'approve' && request.reasonRequired && reason === '')
     throw failure('InvalidInput', 'approving needs a reason here');
   if (choice === 'reject' && edits.length > 0)
     throw failure('InvalidInput', 'a rejection changes nothing: leave the edits out');
-  const bytes = JSON.stringify(applyEdits(request, edits)).length;
+  const bytes = jsonBytes(applyEdits(request, edits));
   if (edits.length > 0 && bytes > argumentsLimitBytes)
     throw failure('InvalidInput', `the arguments would have ${bytes} bytes, more than ${argumentsLimitBytes}`);
 }

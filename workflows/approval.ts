@@ -8,7 +8,7 @@ import {
   sleep,
   upsertSearchAttributes,
 } from '@temporalio/workflow';
-import { applyEdits, refuseDecision } from './approval-policy';
+import { applyEdits, longestReason, refuseDecision } from './approval-policy';
 import {
   approval,
   approvalDecided,
@@ -70,11 +70,12 @@ export async function approvalWorkflow(request: ApprovalRequest): Promise<Approv
       },
     },
   );
-  setHandler(withdraw, ({ reason }) => {
+  setHandler(withdraw, (given: { readonly reason?: unknown } | null | undefined) => {
     settled ??= {
       approvalId: request.approvalId,
       status: 'withdrawn',
-      reason,
+      // Whoever may reach Temporal can send a signal, and a throw would park the approval.
+      reason: typeof given?.reason === 'string' ? given.reason.slice(0, longestReason) : '',
       at: new Date().toISOString(),
       digest: request.digest,
     };

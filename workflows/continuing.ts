@@ -2,8 +2,10 @@ import { proxyActivities, workflowInfo } from '@temporalio/workflow';
 import type { DataActivities } from '../activities/plan';
 import type { PlanStart } from './contracts/plan';
 import { taskQueues } from './contracts/task-queues';
+import { refuseReopening } from './plan-commands';
 import { putBack, recallLimitBytes, resultsStored, resultsToStore } from './plan-results';
 import { decodeSnapshot, encodeSnapshot } from './plan-snapshot';
+import { createRun } from './plan-start';
 import type { PlanRun, PlanSnapshot } from './plan-state';
 
 const data = proxyActivities<DataActivities>({
@@ -52,6 +54,23 @@ export async function saveSnapshot(run: PlanRun): Promise<Pick<Continued, 'inlin
     at += part.length;
   }
   return { parts };
+}
+
+/**
+ * What a plan that has ended is to go on from, as one text, since a query can store nothing: without results when it
+ * would be too large. Throws as `refuseReopening`, then also for a task that reads such a result.
+ */
+export function snapshotToReopen(run: PlanRun, taskId: string): string {
+  refuseReopening(run, taskId);
+  const text = encodeSnapshot(run);
+  if (text.length <= partCharacters) return text;
+  const brief = encodeSnapshot(run, true);
+  const { planId, plan, inputs, owner, startedAt } = run;
+  refuseReopening(
+    createRun({ planId, plan, inputs, owner, startedAt }, decodeSnapshot(brief, plan, startedAt)),
+    taskId,
+  );
+  return brief;
 }
 
 /** No pair of surrogates is torn: half of one does not survive UTF-8. */

@@ -1,4 +1,4 @@
-import type { Json, JsonObject } from './contracts/json';
+import { type Json, jsonBytes, type JsonObject } from './contracts/json';
 import { argumentsLimitBytes } from './contracts/plan';
 import {
   type CelScope,
@@ -33,8 +33,13 @@ export function describe(run: PlanRun, task: TaskRun, args: JsonObject): void {
   const { title } = definitionOf(run, task);
   const text = evaluateToText(title, scopeFor(run, task, [title])).slice(0, longestTitle);
   if (text !== title) task.title = text;
+  noteUsed(task, args);
+}
+
+export function noteUsed(task: TaskRun, args: JsonObject): void {
   const used = artifactsIn(args);
   if (used.length > 0) task.used = used;
+  else delete task.used;
 }
 
 /** Arguments for people to decide about; what comes from their answer is said to. Throws ExpressionFailure. */
@@ -52,7 +57,7 @@ export function fillAnswer(run: PlanRun, task: TaskRun): void {
 }
 
 export function limited(args: JsonObject): JsonObject {
-  const bytes = JSON.stringify(args).length;
+  const bytes = jsonBytes(args);
   if (bytes > argumentsLimitBytes)
     throw new ExpressionFailure(
       `the arguments have ${bytes} bytes, more than ${argumentsLimitBytes}; pass large things as artifacts`,

@@ -23,12 +23,11 @@ export function refuseCommand(run: PlanRun, command: CommandName): void {
 export function pausePlan(run: PlanRun, reason: string): void {
   if (run.state === 'paused') return;
   enterPlan(run, 'paused');
-  run.pauseReason = reason;
+  run.pauseReason = reason.slice(0, 1000);
 }
 export function resumePlan(run: PlanRun): void {
   if (run.state === 'running') return;
   enterPlan(run, 'running');
-  delete run.pauseReason;
 }
 export function cancelPlan(run: PlanRun): void {
   if (run.state === 'cancelling') return;
@@ -118,40 +117,25 @@ function reset(run: PlanRun, task: TaskRun, now: number): void {
     'approval',
     'compensation',
     'used',
-    'produced',
   ] as const)
     Reflect.deleteProperty(task, key);
 }
 
-const ranAgain = (run: PlanRun, task: TaskRun): readonly TaskRun[] => [
-  task,
-  ...downstream(run, task),
-  ...undoneNeeds(run, task),
-];
-
-function undoneNeeds(run: PlanRun, task: TaskRun): readonly TaskRun[] {
-  const seen = new Map<string, TaskRun>();
-  const visit = (one: TaskRun): void => {
+/** The task, what depends on it, and what was undone of what these need. */
+function ranAgain(run: PlanRun, task: TaskRun): readonly TaskRun[] {
+  const again = new Set(downstream(run, task));
+  // A set that is gone through also shows what is added meanwhile.
+  for (const one of again)
     for (const id of definitionOf(run, one).needs) {
       const need = taskOf(run, id);
-      if (seen.has(id) || !runsOf(run, need).some(({ compensation }) => compensation)) continue;
-      seen.set(id, need);
-      visit(need);
+      if (runsOf(run, need).some(({ compensation }) => compensation)) again.add(need);
     }
-  };
-  visit(task);
-  return [...seen.values()];
+  return [...again];
 }
 
+/** The task itself first. */
 function downstream(run: PlanRun, task: TaskRun): readonly TaskRun[] {
-  const seen = new Set<string>();
-  const visit = (id: string): void => {
-    for (const next of run.dependents.get(id) ?? []) {
-      if (seen.has(next)) continue;
-      seen.add(next);
-      visit(next);
-    }
-  };
-  visit(task.id);
-  return [...seen].map((id) => taskOf(run, id));
+  const found = new Set([task.id]);
+  for (const id of found) for (const next of run.dependents.get(id) ?? []) found.add(next);
+  return [...found].map((id) => taskOf(run, id));
 }

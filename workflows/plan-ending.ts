@@ -1,9 +1,11 @@
+import { jsonBytes } from './contracts/json';
 import type { TaskReport } from './contracts/messages';
 import type { CompensationDefinition } from './contracts/plan-definition';
 import type { TaskFailure } from './contracts/plan';
 import { ExpressionFailure, evaluateMap, evaluateValue, tasksReadBy } from './expressions';
 import { resultLimitBytes } from './contracts/plan';
-import { limited } from './plan-arguments';
+import { artifactsIn } from './json-schema';
+import { limited, noteUsed } from './plan-arguments';
 import { mostUnderWay } from './plan-dispatch';
 import { backOff, closeAttempt, mayRetry, settle, toBeApproved } from './plan-outcome';
 import { recall } from './plan-results';
@@ -40,7 +42,7 @@ export function stopEverything(run: PlanRun, now: number): void {
       run.dirty.add(task.id);
       continue;
     }
-    if (task.state === 'dispatched') closeAttempt(task, 'cancelled', now);
+    if (task.state === 'dispatched') closeAttempt(run, task, { state: 'cancelled' }, now);
     enter(run, task, 'cancelled', now);
     task.reason = run.state === 'cancelling' ? 'the plan was cancelled' : 'the plan failed';
     if (!isFanOut) settle(run, task, now);
@@ -140,6 +142,7 @@ function dispatchCompensation(run: PlanRun, task: TaskRun, now: number): boolean
     delete task.startedAt;
     delete task.agent;
     task.timeoutAt = now + definition.timeoutMs;
+    noteUsed(task, args);
     run.effects.dispatches.push({
       planId: run.planId,
       taskId: task.id,
@@ -171,19 +174,14 @@ export function compensationReported(run: PlanRun, task: TaskRun, report: TaskRe
       task.agent = report.agent;
       task.startedAt = now;
       task.timeoutAt = now + compensationOf(run, task).timeoutMs;
+      run.dirty.add(task.id);
       return;
     case 'succeeded':
-      closeAttempt(task, 'succeeded', now);
+      closeAttempt(run, task, { state: 'succeeded', produced: artifactsIn(report.output) }, now);
       endCompensation(run, task, undefined, now);
       return;
     case 'failed':
-      compensationFailed(
-        run,
-        task,
-        { type: report.failure.type.slice(0, 100), message: report.failure.message.slice(0, 1000) },
-        report.retryable,
-        now,
-      );
+      compensationFailed(run, task, report.failure, report.retryable, now);
       return;
     case 'lost':
       tellToStop(run, task);
@@ -205,7 +203,7 @@ export function compensationFailed(
   now: number,
 ): void {
   if (!task.compensation) return;
-  closeAttempt(task, 'failed', now, failure);
+  closeAttempt(run, task, { state: 'failed', failure }, now);
   const { retry } = compensationOf(run, task);
   if (!mayRetry(retry, task.compensation.tries, failure, retryable)) {
     endCompensation(run, task, failure, now);
@@ -234,7 +232,7 @@ export function completePlan(run: PlanRun, now: number): void {
   try {
     if (!recall(run, tasksReadBy([run.plan.result]))) return;
     const result = evaluateValue(run.plan.result, scopeFor(run, undefined, [run.plan.result]));
-    const bytes = JSON.stringify(result).length;
+    const bytes = jsonBytes(result);
     if (bytes > resultLimitBytes)
       throw new ExpressionFailure(
         `the result has ${bytes} bytes, more than ${resultLimitBytes}; give it as an artifact`,

@@ -1,7 +1,8 @@
 import type { ApprovalOutcome, ApprovalRequest } from './contracts/approval';
 import { approvalIdOf } from './contracts/approval';
-import type { Json, JsonObject } from './contracts/json';
+import { type Json, jsonBytes, type JsonObject } from './contracts/json';
 import type { ApprovalDefinition } from './contracts/plan-definition';
+import { longestReason } from './approval-policy';
 import { approvalDigest } from './digest';
 import { ExpressionFailure, evaluateToText, evaluateValue } from './expressions';
 import { fillAnswer } from './plan-arguments';
@@ -56,7 +57,7 @@ export function openGate(run: PlanRun, task: TaskRun, definition: ApprovalDefini
     expiresAt: new Date(now + definition.expiresInMs).toISOString(),
     onExpiry: definition.onExpiry,
   };
-  const bytes = JSON.stringify(request).length;
+  const bytes = jsonBytes(request);
   if (bytes > requestBytes)
     throw new ExpressionFailure(`people would be shown ${bytes} bytes, more than ${requestBytes}; show artifacts`);
   const digest = approvalDigest(request);
@@ -102,9 +103,10 @@ export function applyOutcome(run: PlanRun, outcome: ApprovalOutcome, now: number
   }
   closeGate(run, task, now);
   run.planDirty = true;
+  const reason = (outcome.reason ?? '').slice(0, longestReason);
+  const decidedBy = outcome.decidedBy?.slice(0, 100);
   if (outcome.status !== 'approved') {
     const rejected = outcome.status === 'rejected';
-    const reason = outcome.reason ?? '';
     task.approval = { choice: 'reject', reason, form: null };
     fail(
       run,
@@ -112,14 +114,14 @@ export function applyOutcome(run: PlanRun, outcome: ApprovalOutcome, now: number
       rejected
         ? {
             type: 'Rejected',
-            message: `${outcome.decidedBy ?? 'somebody'} rejected it${reason === '' ? '' : `: ${reason}`}`,
+            message: `${decidedBy ?? 'somebody'} rejected it${reason === '' ? '' : `: ${reason}`}`,
           }
         : { type: 'Expired', message: 'nobody answered in time' },
       now,
     );
     return;
   }
-  task.approval = { choice: 'approve', reason: outcome.reason ?? '', form: null };
+  task.approval = { choice: 'approve', reason, form: null };
   if (definition.at === 'after') {
     succeed(run, task, now);
     return;
@@ -128,7 +130,7 @@ export function applyOutcome(run: PlanRun, outcome: ApprovalOutcome, now: number
     approvalId: outcome.approvalId,
     digest: outcome.digest,
     status: 'approved',
-    ...(outcome.decidedBy !== undefined && { decidedBy: outcome.decidedBy }),
+    ...(decidedBy !== undefined && { decidedBy }),
   };
   try {
     if (outcome.subject && task.items === undefined) task.arguments = outcome.subject;
@@ -145,7 +147,9 @@ export function applyOutcome(run: PlanRun, outcome: ApprovalOutcome, now: number
 
 /** People's time is not the task's: its deadline moves by as long as it waited for them. */
 export function closeGate(run: PlanRun, task: TaskRun, now: number): void {
-  if (task.deadlineAt !== undefined && task.waitingSince !== undefined) task.deadlineAt += now - task.waitingSince;
+  // From a pause on, it stands with all others.
+  if (task.deadlineAt !== undefined && task.waitingSince !== undefined)
+    task.deadlineAt += Math.max(0, (run.pausedSince ?? now) - task.waitingSince);
   delete task.waitingSince;
   delete task.gate;
   delete task.reason;

@@ -1,5 +1,5 @@
 import type { Json } from './contracts/json';
-import { type AttemptView, inlineLimitBytes, type TaskFailure } from './contracts/plan';
+import type { AttemptChange, AttemptView, TaskFailure } from './contracts/plan';
 import type { RetryPolicy } from './contracts/plan-definition';
 import { artifactsIn, isArtifactReference, validateValue } from './json-schema';
 import { setResult } from './plan-results';
@@ -45,7 +45,8 @@ export function succeed(run: PlanRun, task: TaskRun, now: number): void {
   settle(run, task, now);
 }
 
-export function fail(run: PlanRun, task: TaskRun, failure: TaskFailure, now: number): void {
+export function fail(run: PlanRun, task: TaskRun, why: TaskFailure, now: number): void {
+  const failure = { type: why.type, message: why.message.slice(0, 2000) };
   task.failure = failure;
   delete task.reason;
   enter(run, task, 'failed', now);
@@ -65,7 +66,7 @@ function stopItems(run: PlanRun, task: TaskRun, now: number): void {
     if (isEnded(item)) continue;
     if (item.state === 'dispatched' || item.state === 'running') {
       tellToStop(run, item);
-      closeAttempt(item, 'cancelled', now);
+      closeAttempt(run, item, { state: 'cancelled' }, now);
     }
     enter(run, item, 'cancelled', now);
   }
@@ -78,10 +79,8 @@ export function attemptSucceeded(run: PlanRun, task: TaskRun, output: Json, now:
     attemptFailed(run, task, { type: 'OutputInvalid', message: problem }, true, now);
     return;
   }
-  closeAttempt(task, 'succeeded', now);
+  closeAttempt(run, task, { state: 'succeeded', produced: artifactsIn(output) }, now);
   setResult(run, task, output);
-  const produced = artifactsIn(output);
-  if (produced.length > 0) task.produced = produced;
   delete task.timeoutAt;
   if (
     definitionOf(run, task).approval?.at === 'after' &&
@@ -97,9 +96,6 @@ export function attemptSucceeded(run: PlanRun, task: TaskRun, output: Json, now:
 export const toBeApproved = 'result to be approved';
 
 function outputProblem(schema: Parameters<typeof validateValue>[0] | undefined, output: Json): string | undefined {
-  const bytes = JSON.stringify(output).length;
-  if (bytes > inlineLimitBytes)
-    return `the result has ${bytes} bytes; more than ${inlineLimitBytes} travel as an artifact`;
   // A result that was too large to travel is its artifact; the agent has checked it before storing it.
   if (!schema || (isArtifactReference(output) && output['name'] === 'output.json')) return undefined;
   const [first] = validateValue(schema, output);
@@ -117,7 +113,7 @@ export function attemptFailed(
   retryable: boolean,
   now: number,
 ): void {
-  closeAttempt(task, 'failed', now, failure);
+  closeAttempt(run, task, { state: 'failed', failure }, now);
   delete task.timeoutAt;
   const policy = definitionOf(run, task).retry;
   if (task.stopping) {
@@ -178,10 +174,23 @@ export function attemptOf(
   };
 }
 
-/** Older attempts than the last ten are not kept. */
-export function closeAttempt(...[task, ...attempt]: Parameters<typeof attemptOf>): void {
-  task.attempts.push(attemptOf(task, ...attempt));
+/** Notes how the attempt ended. Older ones than the last ten are not kept. */
+export function closeAttempt(
+  run: PlanRun,
+  task: TaskRun,
+  end: Pick<AttemptChange, 'failure' | 'produced'> & { readonly state: 'succeeded' | 'failed' | 'cancelled' },
+  now: number,
+): void {
+  const attempt = attemptOf(task, end.state, now, end.failure);
+  task.attempts.push(attempt);
   if (task.attempts.length > keptAttempts) task.attempts.shift();
+  run.dirty.add(task.id);
+  run.ended.push({
+    ...attempt,
+    taskId: task.id,
+    ...(task.used && { used: task.used }),
+    ...(end.produced && end.produced.length > 0 && { produced: end.produced }),
+  });
 }
 
 function settleItems(run: PlanRun, parent: TaskRun, now: number): void {

@@ -107,6 +107,9 @@ function skip(run: PlanRun, task: TaskRun, reason: string, now: number): void {
   settle(run, task, now);
 }
 
+/** Of all that run over lists in one plan, beside the tasks that are written out. */
+const mostItems = 10_000;
+
 /** One item for each element of the list. */
 function expand(run: PlanRun, task: TaskRun, now: number): void {
   const { forEach, approval } = definitionOf(run, task);
@@ -118,15 +121,19 @@ function expand(run: PlanRun, task: TaskRun, now: number): void {
     );
   if (!Array.isArray(list)) throw new ExpressionFailure('forEach.in gave no list');
   const elements = list as readonly Json[];
-  if (elements.length > forEach.maxItems) {
-    const message = `the list has ${elements.length} items, more than ${forEach.maxItems}`;
+  const items = run.tasks.size - run.plan.tasks.length + elements.length;
+  if (elements.length > forEach.maxItems || items > mostItems) {
+    const message =
+      elements.length > forEach.maxItems
+        ? `the list has ${elements.length} items, more than ${forEach.maxItems}`
+        : `the plan would have ${items} items, more than ${mostItems}`;
     fail(run, task, { type: 'TooManyItems', message }, now);
     return;
   }
   task.items = elements.length;
   task.nextItem = 0;
   run.itemsLeft.set(task.id, { open: elements.length, failed: 0 });
-  const items = elements.map((item, index): TaskRun => ({
+  const made = elements.map((item, index): TaskRun => ({
     id: `${task.id}.${index}`,
     of: task.of,
     parent: task.id,
@@ -139,20 +146,20 @@ function expand(run: PlanRun, task: TaskRun, now: number): void {
     readyAt: now,
     attempts: [],
   }));
-  for (const item of items) {
+  for (const item of made) {
     run.tasks.set(item.id, item);
     run.dirty.add(item.id);
   }
   run.items.set(
     task.id,
-    items.map(({ id }) => id),
+    made.map(({ id }) => id),
   );
   if (approval?.at === 'before') {
-    for (const item of items) proposeArguments(run, item);
+    for (const item of made) proposeArguments(run, item);
     openGate(run, task, approval, now);
   } else {
     enter(run, task, 'queued', now);
-    for (const item of items) enter(run, item, 'queued', now);
+    for (const item of made) enter(run, item, 'queued', now);
   }
 }
 

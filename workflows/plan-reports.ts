@@ -1,8 +1,12 @@
 import type { ApprovalOutcome } from './contracts/approval';
+import { jsonBytes } from './contracts/json';
 import type { TaskReport } from './contracts/messages';
+import { inlineLimitBytes } from './contracts/plan';
 import { attemptFailed, attemptSucceeded } from './plan-outcome';
 import { compensationReported } from './plan-ending';
 import { definitionOf, enter, type PlanRun, tellToStop } from './plan-state';
+
+const longestName = 100;
 
 const isRecord = (value: unknown): value is Readonly<Record<string, unknown>> =>
   typeof value === 'object' && value !== null;
@@ -14,7 +18,8 @@ export const readReports = (batch: unknown): readonly TaskReport[] =>
 function isReport(value: unknown): value is TaskReport {
   if (!isRecord(value)) return false;
   const { planId, taskId, agent, attempt, kind, output, failure, retryable } = value;
-  if (typeof planId !== 'string' || typeof taskId !== 'string' || typeof agent !== 'string') return false;
+  if (typeof planId !== 'string' || typeof taskId !== 'string') return false;
+  if (typeof agent !== 'string' || agent.length > longestName) return false;
   if (typeof attempt !== 'number') return false;
   if (kind === 'succeeded') return output !== undefined;
   if (kind === 'failed')
@@ -37,6 +42,25 @@ const isOutcome = (value: unknown): value is ApprovalOutcome =>
   ['approved', 'rejected', 'expired', 'withdrawn'].includes(String(value['status'])) &&
   ['decidedBy', 'reason'].every((key) => value[key] === undefined || typeof value[key] === 'string') &&
   (value['subject'] === undefined || isRecord(value['subject']));
+
+/** What comes in is kept, told and stored: nothing in it is larger than it may be. */
+function bounded(report: TaskReport): TaskReport {
+  if (report.kind === 'failed') {
+    const { type, message } = report.failure;
+    return { ...report, failure: { type: type.slice(0, longestName), message: message.slice(0, 1000) } };
+  }
+  if (report.kind !== 'succeeded') return report;
+  const bytes = jsonBytes(report.output);
+  if (bytes <= inlineLimitBytes) return report;
+  const { planId, taskId, attempt, agent, at } = report;
+  const message = `the result has ${bytes} bytes; more than ${inlineLimitBytes} travel as an artifact`;
+  return {
+    ...{ planId, taskId, attempt, agent, at },
+    kind: 'failed',
+    failure: { type: 'OutputInvalid', message },
+    retryable: true,
+  };
+}
 
 const mostEarly = 5000;
 
@@ -62,7 +86,8 @@ export function applyEarly(run: PlanRun, now: number): boolean {
 }
 
 /** Applies one report; of a stale or repeated attempt, of an unknown task, or after the end it changes nothing. */
-export function applyReport(run: PlanRun, report: TaskReport, now: number): void {
+export function applyReport(run: PlanRun, given: TaskReport, now: number): void {
+  const report = bounded(given);
   const task = run.tasks.get(report.taskId);
   if (report.planId === run.planId && report.attempt === (task?.attempt ?? 0) + 1) {
     keepEarly(run, report);
@@ -95,13 +120,7 @@ export function applyReport(run: PlanRun, report: TaskReport, now: number): void
       attemptSucceeded(run, task, report.output, now);
       return;
     case 'failed':
-      attemptFailed(
-        run,
-        task,
-        { type: report.failure.type.slice(0, 100), message: report.failure.message.slice(0, 1000) },
-        report.retryable,
-        now,
-      );
+      attemptFailed(run, task, report.failure, report.retryable, now);
       return;
     case 'lost':
       tellToStop(run, task);

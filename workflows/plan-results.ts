@@ -18,11 +18,10 @@ export function setResult(run: PlanRun, task: TaskRun, output: Json): void {
   count(run, task, sizeOf(output));
 }
 
-/** Lets go of a result; `keepsPlace` when it can be had back from where it is stored. */
-export function forgetResult(run: PlanRun, task: TaskRun, keepsPlace = false): void {
+export function forgetResult(run: PlanRun, task: TaskRun): void {
   if (task.output !== undefined) count(run, task, -sizeOf(task.output));
   delete task.output;
-  if (!keepsPlace) delete task.stored;
+  delete task.stored;
 }
 
 function count(run: PlanRun, task: TaskRun, bytes: number): void {
@@ -113,14 +112,9 @@ export function resultsToStore(run: PlanRun): readonly ResultEntries[] {
   return parts;
 }
 
-/** A part lies in the store: its results leave the run. */
+/** A part lies in the store: its results need not be in a snapshot. */
 export function resultsStored(run: PlanRun, entries: ResultEntries, artifact: string): void {
   const bytes = JSON.stringify(entries).length;
   run.resultParts.push({ artifact, bytes });
   for (const [id] of entries) taskOf(run, id).stored = run.resultParts.length - 1;
-}
-
-/** Before a snapshot: what is stored need not be in it. */
-export function letGoOfStored(run: PlanRun): void {
-  for (const task of run.tasks.values()) if (task.stored !== undefined) forgetResult(run, task, true);
 }

@@ -1,7 +1,6 @@
 import type { PlanDefinition } from './contracts/plan-definition';
 import type { AttemptView, TaskState } from './contracts/plan';
 import { attemptOf } from './plan-outcome';
-import { letGoOfStored } from './plan-results';
 import { type PlanRun, type PlanSnapshot, type TaskRun, taskTransitions } from './plan-state';
 
 /**
@@ -45,9 +44,8 @@ interface Encoded extends Omit<PlanSnapshot, 'tasks'> {
 // The order is part of recorded histories: new states come last.
 const states = Object.keys(taskTransitions) as readonly TaskState[];
 
-/** The run as text, from which a later run goes on; what is stored elsewhere is not in it. */
-export function encodeSnapshot(run: PlanRun): string {
-  letGoOfStored(run);
+/** The run as text, from which a later run goes on; what is stored elsewhere is not in it, and when brief no result at all. */
+export function encodeSnapshot(run: PlanRun, isBrief = false): string {
   const agents: string[] = [];
   const places = new Map<string, number>();
   const placeOf = (agent: string | undefined): number | null => {
@@ -59,7 +57,7 @@ export function encodeSnapshot(run: PlanRun): string {
   };
   const since = (time: number | undefined): number | null => (time === undefined ? null : time - run.startedAt);
   const rows = [...run.tasks.values()].map((task): Row => {
-    const rest = restOf(task);
+    const rest = isBrief ? briefly(run, task) : restOf(task);
     const row = [
       task.of,
       task.index ?? null,
@@ -82,8 +80,9 @@ export function encodeSnapshot(run: PlanRun): string {
     ...(run.failure && { failure: run.failure }),
     ...(run.deadlineAt !== undefined && { deadlineAt: run.deadlineAt }),
     ...(run.stillSince !== undefined && { stillSince: run.stillSince }),
+    ...(run.pausedSince !== undefined && { pausedSince: run.pausedSince }),
     ...(run.pauseReason !== undefined && { pauseReason: run.pauseReason }),
-    resultParts: run.resultParts,
+    resultParts: isBrief ? [] : run.resultParts,
     ...(run.early.size > 0 && { early: [...run.early.values()] }),
     agents,
     rows,
@@ -100,9 +99,18 @@ export function decodeSnapshot(text: string, plan: PlanDefinition, startedAt: nu
 function restOf(task: TaskRun): Rest {
   const rest: Record<string, unknown> = { ...task };
   for (const key of inRow) Reflect.deleteProperty(rest, key);
+  if (task.stored !== undefined) delete rest['output'];
   if (JSON.stringify(task.attempts) === JSON.stringify(usualAttempts(task))) delete rest['attempts'];
   if (task.everDispatched === (task.dispatchedAt === undefined ? undefined : true)) delete rest['everDispatched'];
   if (task.round === 0) delete rest['round'];
+  return rest;
+}
+
+/** Without results, items and attempts: what would read them can be run again only with the task itself. */
+function briefly(run: PlanRun, task: TaskRun): Rest {
+  const rest: Record<string, unknown> = { ...restOf(task) };
+  for (const key of ['output', 'stored', 'item', 'attempts']) Reflect.deleteProperty(rest, key);
+  if (run.kept.has(task.id) || run.away.has(task.id)) rest['outputDropped'] = true;
   return rest;
 }
 

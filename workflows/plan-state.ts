@@ -1,7 +1,14 @@
 import type { Json, JsonObject } from './contracts/json';
 import type { ApprovalRequest } from './contracts/approval';
 import type { TaskDispatch, TaskReport } from './contracts/messages';
-import type { AttemptView, CompensationState, PlanState, TaskFailure, TaskState } from './contracts/plan';
+import type {
+  AttemptChange,
+  AttemptView,
+  CompensationState,
+  PlanState,
+  TaskFailure,
+  TaskState,
+} from './contracts/plan';
 import type { PlanDefinition, TaskDefinition } from './contracts/plan-definition';
 import type { PlanType } from './plan-types';
 
@@ -89,8 +96,8 @@ export interface TaskRun {
   /** Number of items of a forEach, once its list is known. */
   items?: number;
   nextItem?: number;
+  /** Artifacts that the current attempt's arguments name. */
   used?: readonly string[];
-  produced?: readonly string[];
   attempts: AttemptView[];
 }
 
@@ -117,6 +124,7 @@ export interface PlanSnapshot {
   readonly failure?: TaskFailure;
   readonly deadlineAt?: number;
   readonly stillSince?: number;
+  readonly pausedSince?: number;
   readonly pauseReason?: string;
   readonly resultParts: readonly ResultPart[];
   readonly early?: readonly TaskReport[];
@@ -143,7 +151,10 @@ export interface PlanRun {
   resultProblem?: string;
   endedAt?: number;
   deadlineAt?: number;
+  /** Since when the plan's own clock stands. */
   stillSince?: number;
+  /** Since when the clocks of its tasks stand. */
+  pausedSince?: number;
   pauseReason?: string;
   readonly tasks: Map<string, TaskRun>;
   readonly items: Map<string, string[]>;
@@ -161,6 +172,8 @@ export interface PlanRun {
   readonly held: string[];
   readonly counts: Map<TaskState, number>;
   readonly dirty: Set<string>;
+  /** Attempts that have ended and are not told yet. */
+  ended: AttemptChange[];
   planDirty: boolean;
   effects: Effects;
   /** Tasks whose expressions read this task: its result may go once all of these are past evaluation. */
@@ -251,6 +264,7 @@ export function enter(run: PlanRun, task: TaskRun, next: TaskState, now: number)
 export function enterPlan(run: PlanRun, next: PlanState): void {
   if (!planTransitions[run.state].includes(next))
     throw new Error(`plan ${run.planId} cannot go from ${run.state} to ${next}`);
+  if (run.state === 'paused') delete run.pauseReason;
   run.state = next;
   run.planDirty = true;
 }

@@ -5,6 +5,10 @@ import { definitionOf, enter, enterPlan, isEnded, type PlanRun, type TaskRun, ta
 const clockRuns = (run: PlanRun): boolean =>
   run.stillSince === undefined && (run.state === 'running' || run.state === 'paused');
 
+/** People's time is not the task's: while they are asked, or have paused the plan. */
+const isTimed = (run: PlanRun, { waitingSince }: TaskRun): boolean =>
+  waitingSince === undefined && run.pausedSince === undefined;
+
 /** The next moment at which something happens by itself; undefined when only the world can bring news. */
 export function nextWake(run: PlanRun): number | undefined {
   let earliest = clockRuns(run) ? (run.deadlineAt ?? Infinity) : Infinity;
@@ -14,7 +18,7 @@ export function nextWake(run: PlanRun): number | undefined {
       earliest,
       task.wakeAt ?? Infinity,
       task.timeoutAt ?? Infinity,
-      task.waitingSince === undefined ? (task.deadlineAt ?? Infinity) : Infinity,
+      isTimed(run, task) ? (task.deadlineAt ?? Infinity) : Infinity,
     );
   }
   return earliest === Infinity ? undefined : earliest;
@@ -31,7 +35,7 @@ export function passTime(run: PlanRun, now: number): void {
     if (isEnded(task)) continue;
     if (task.wakeAt !== undefined && now >= task.wakeAt) wake(run, task, now);
     else if (task.timeoutAt !== undefined && now >= task.timeoutAt) timeOut(run, task, now);
-    else if (task.deadlineAt !== undefined && task.waitingSince === undefined && now >= task.deadlineAt)
+    else if (task.deadlineAt !== undefined && isTimed(run, task) && now >= task.deadlineAt)
       missDeadline(run, task, now);
   }
 }
@@ -54,16 +58,18 @@ function timeOut(run: PlanRun, task: TaskRun, now: number): void {
 }
 
 function missDeadline(run: PlanRun, task: TaskRun, now: number): void {
+  const seconds = (definitionOf(run, task).deadlineMs ?? 0) / 1000;
+  const failure = { type: 'DeadlineExceeded', message: `the task was not done in ${seconds} s` };
   if (task.items === undefined && (task.state === 'dispatched' || task.state === 'running')) {
     tellToStop(run, task);
-    closeAttempt(task, 'failed', now);
+    closeAttempt(run, task, { state: 'failed', failure }, now);
   }
-  const seconds = (definitionOf(run, task).deadlineMs ?? 0) / 1000;
-  fail(run, task, { type: 'DeadlineExceeded', message: `the task was not done in ${seconds} s` }, now);
+  fail(run, task, failure, now);
 }
 
 /** The plan's clock stands while it is paused, and while all that is left waits for people. */
 export function keepStill(run: PlanRun, now: number): void {
+  keepTasksStill(run, now);
   if (run.deadlineAt === undefined) return;
   const onlyPeople = run.active.size > 0 && [...run.active].every((id) => taskOf(run, id).state === 'waiting');
   const still = run.state === 'paused' || (run.state === 'running' && onlyPeople);
@@ -71,5 +77,17 @@ export function keepStill(run: PlanRun, now: number): void {
   else if (run.stillSince !== undefined) {
     run.deadlineAt += now - run.stillSince;
     delete run.stillSince;
+  }
+}
+
+/** The clocks of tasks stand while the plan is paused. */
+function keepTasksStill(run: PlanRun, now: number): void {
+  if (run.state === 'paused') run.pausedSince ??= now;
+  else if (run.pausedSince !== undefined) {
+    for (const id of run.active) {
+      const task = taskOf(run, id);
+      if (task.deadlineAt !== undefined && task.waitingSince === undefined) task.deadlineAt += now - run.pausedSince;
+    }
+    delete run.pausedSince;
   }
 }

@@ -1,5 +1,5 @@
-import type { JsonObject } from './contracts/json';
-import type { ChangeSet, PlanHeader, TaskDetail, TaskState, TaskView } from './contracts/plan';
+import { jsonBytes, type JsonObject } from './contracts/json';
+import type { AttemptChange, ChangeSet, PlanHeader, TaskDetail, TaskState, TaskView } from './contracts/plan';
 import { ExpressionFailure } from './expressions';
 import { argumentsOf } from './plan-arguments';
 import { areAtHand } from './plan-results';
@@ -57,8 +57,6 @@ export function taskView(run: PlanRun, task: TaskRun): TaskView {
     ...(task.gate && { approvalId: task.gate.approvalId }),
     ...(task.items !== undefined && { items: itemCounts(run, task) }),
     ...(definition.compensation && { hasCompensation: true }),
-    ...(task.used && { used: [...task.used] }),
-    ...(task.produced && { produced: [...task.produced] }),
   };
 }
 
@@ -108,28 +106,52 @@ const changeBytes = 200 * 1024;
 /** What changed since the last call, in sets of at most 500 tasks and 200 KiB of them; none when nothing did. */
 export function takeChanges(run: PlanRun, now: number): readonly ChangeSet[] {
   if (run.dirty.size === 0 && !run.planDirty) return [];
-  const sets: TaskView[][] = [[]];
+  const ended = new Map<string, AttemptChange[]>();
+  for (const one of run.ended) ended.set(one.taskId, [...(ended.get(one.taskId) ?? []), one]);
+  const sets: { readonly tasks: TaskView[]; readonly attempts: AttemptChange[] }[] = [{ tasks: [], attempts: [] }];
   let bytes = 0;
   for (const id of run.dirty) {
     const task = run.tasks.get(id);
-    if (!task) continue; // an item of a forEach that is run again
-    const view = taskView(run, task);
-    const size = JSON.stringify(view).length;
-    const current = sets.at(-1) ?? [];
-    if (current.length > 0 && (current.length >= changeTasks || bytes + size > changeBytes)) {
-      sets.push([view]);
+    const view = task && taskView(run, task); // none for an item of a forEach that is run again
+    const attempts = [...(ended.get(id) ?? []), ...(task ? underWay(task) : [])];
+    const size = jsonBytes({ view: view ?? null, attempts } as unknown as JsonObject);
+    const current = sets.at(-1);
+    if (!current || (bytes > 0 && (current.tasks.length >= changeTasks || bytes + size > changeBytes))) {
+      sets.push({ tasks: view ? [view] : [], attempts });
       bytes = size;
     } else {
-      current.push(view);
+      if (view) current.tasks.push(view);
+      current.attempts.push(...attempts);
       bytes += size;
     }
   }
   run.dirty.clear();
+  run.ended = [];
   run.planDirty = false;
-  return sets.map((views) => {
+  return sets.map((set) => {
     run.cursor += 1;
-    return { planId: run.planId, cursor: run.cursor, at: iso(now), plan: headerOf(run), tasks: views };
+    return { planId: run.planId, cursor: run.cursor, at: iso(now), plan: headerOf(run), ...set };
   });
+}
+
+/** The attempt that an agent has, or is to take. */
+function underWay(task: TaskRun): readonly AttemptChange[] {
+  const isSent = task.compensation
+    ? task.compensation.underWay
+    : task.state === 'dispatched' || task.state === 'running';
+  if (!isSent || task.items !== undefined) return [];
+  const { attempt, agent, dispatchedAt, startedAt } = task;
+  return [
+    {
+      taskId: task.id,
+      attempt,
+      state: startedAt === undefined ? 'dispatched' : 'running',
+      ...(agent !== undefined && { agent }),
+      ...(dispatchedAt !== undefined && { dispatchedAt: iso(dispatchedAt) }),
+      ...(startedAt !== undefined && { startedAt: iso(startedAt) }),
+      ...(task.used && { used: task.used }),
+    },
+  ];
 }
 
 /** A few lines for the Temporal UI: done, running, waiting and for whom. */
@@ -139,8 +161,19 @@ export function summaryOf(run: PlanRun): string {
   const { waitingFor } = headerOf(run);
   return [
     `**${run.plan.title}** · ${run.state}${run.pauseReason === undefined ? '' : ` (${run.pauseReason})`}`,
-    `${count('succeeded')} done · ${count('dispatched', 'running', 'retrying')} running · ${count('pending', 'queued')} to come · ${count('failed')} failed · ${count('skipped', 'cancelled')} skipped`,
+    [
+      `${count('succeeded')} done`,
+      `${count('dispatched', 'running', 'retrying')} running`,
+      `${count('waiting')} waiting`,
+      `${count('pending', 'queued')} to come`,
+      `${count('failed')} failed`,
+      `${count('skipped', 'cancelled')} skipped`,
+      ...(run.compensating.size > 0
+        ? [`${count('compensated')} undone`, `${count('compensationFailed')} not undone`]
+        : []),
+    ].join(' · '),
     ...waitingFor.map(({ taskId, title, by }) => `- waits for ${by.join(', ')}: ${title} (${taskId})`),
+    ...(count('waiting') > waitingFor.length ? [`- and ${count('waiting') - waitingFor.length} more`] : []),
     ...(run.failure ? [`- ${run.failure.type}: ${run.failure.message}`] : []),
   ].join('\n\n');
 }

@@ -7,7 +7,7 @@ import {
   setHandler,
 } from '@temporalio/workflow';
 import { ask } from './asking';
-import { createLifetime, loadSnapshot, saveSnapshot } from './continuing';
+import { createLifetime, loadSnapshot, saveSnapshot, snapshotToReopen } from './continuing';
 import { approvalDecided, type ApprovalOutcome } from './contracts/approval';
 import { failure } from './contracts/failures';
 import type { TaskReport } from './contracts/messages';
@@ -31,7 +31,6 @@ import {
   type CommandName,
   pausePlan,
   refuseCommand,
-  refuseReopening,
   refuseRetry,
   reopenPlan,
   resumePlan,
@@ -40,7 +39,6 @@ import {
 import { applyOutcome } from './plan-gates';
 import { advance } from './plan-progress';
 import { applyReport, readOutcomes, readReports } from './plan-reports';
-import { encodeSnapshot } from './plan-snapshot';
 import { createRun } from './plan-start';
 import { noEffects, type PlanRun } from './plan-state';
 import { nextWake } from './plan-time';
@@ -68,6 +66,7 @@ export async function planWorkflow(start: PlanStart): Promise<PlanOutcome> {
 
 async function runPlan(start: PlanStart, cancelRequested: Promise<never>): Promise<PlanOutcome> {
   const { planId } = start;
+  refuseUpdatesUntilLoaded(planId);
   const { snapshot, bytes } = await loadSnapshot(start);
   const run = createRun({ ...start, startedAt: Date.parse(start.startedAt) }, snapshot);
   if (start.continued?.retryTaskId !== undefined) reopenPlan(run, start.continued.retryTaskId, Date.now());
@@ -167,12 +166,11 @@ async function runPlan(start: PlanStart, cancelRequested: Promise<never>): Promi
   setHandler(task, (id) => taskDetail(run, id));
   setHandler(reopening, (retryTaskId) => {
     try {
-      refuseReopening(run, retryTaskId);
+      return { start: { ...start, continued: { inline: snapshotToReopen(run, retryTaskId), retryTaskId } } };
     } catch (error) {
       if (!(error instanceof ApplicationFailure)) throw error;
       return { refusal: { type: error.type ?? '', message: error.message } };
     }
-    return { start: { ...start, continued: { inline: encodeSnapshot(run), retryTaskId } } };
   });
 
   for (;;) {
@@ -200,7 +198,10 @@ async function runPlan(start: PlanStart, cancelRequested: Promise<never>): Promi
     // A snapshot is dear: it waits until agents have said what they had to say. What comes while it is made is handed over.
     if (ended || !draining || (await condition(() => news, quietMs))) continue;
     await condition(allHandlersFinished);
+    const { state } = run;
     const continued = { ...(await saveSnapshot(run)), reports, outcomes };
+    // Temporal's own cancel request is not handed over: this run deals with it first.
+    if (run.state !== state) continue;
     if (JSON.stringify([reports, outcomes]).length <= handedOverCharacters)
       await continueAsNew<typeof planWorkflow>({ ...start, continued });
   }
@@ -211,6 +212,15 @@ async function runPlan(start: PlanStart, cancelRequested: Promise<never>): Promi
     await ask(approvals, withdrawals);
     await publishing.publish({ planId, tasks: dispatches, cancels, changes: takeChanges(run, Date.now()) });
   }
+}
+
+/** An update that comes while the snapshot is being fetched would be refused for good, for want of a handler. */
+function refuseUpdatesUntilLoaded(planId: string): void {
+  const refuse = (_command: PlanCommand): never => {
+    throw failure('Draining', `plan ${planId} continues as new; try again`);
+  };
+  for (const update of [pause, resume, cancel]) setHandler(update, refuse, { validator: refuse });
+  setHandler(retryTask, refuse, { validator: refuse });
 }
 
 function outcomeOf(run: PlanRun): PlanOutcome | undefined {

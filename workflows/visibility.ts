@@ -1,8 +1,8 @@
 import { defineSearchAttributeKey } from '@temporalio/common';
 import { setCurrentDetails, upsertSearchAttributes } from '@temporalio/workflow';
 import { searchAttributes } from './contracts/plan';
-import type { PlanRun } from './plan-state';
-import { headerOf, summaryOf } from './plan-view';
+import { type PlanRun, taskOf } from './plan-state';
+import { summaryOf } from './plan-view';
 
 export const keys = {
   kind: defineSearchAttributeKey(searchAttributes.kind, 'KEYWORD'),
@@ -32,8 +32,8 @@ export function createVisibility(run: PlanRun, isContinued: boolean): { update()
   return {
     update() {
       setCurrentDetails(summaryOf(run));
-      const { waitingFor, state } = headerOf(run);
-      const who = attributeList(waitingFor.flatMap(({ by }) => by));
+      const { state } = run;
+      const who = attributeList([...run.active].flatMap((id) => taskOf(run, id).gate?.by ?? []));
       const now = JSON.stringify([state, who]);
       if (now === last) return;
       last = now;

@@ -5,14 +5,15 @@ import { sleep } from '@temporalio/workflow';
  * anew; one more only for an earlier moment (measured: a timer re-armed at each change costs two events a change).
  */
 export function createWakeTimer(due: () => void): { arm(at: number): void } {
-  let armed: number | undefined;
+  // A later one goes on beside an earlier one, and is there when that has fired.
+  const armed = new Set<number>();
   return {
     arm(at) {
-      if (armed !== undefined && armed <= at) return;
-      armed = at;
+      for (const one of armed) if (one <= at) return;
+      armed.add(at);
       void sleep(Math.max(1, at - Date.now())).then(
         () => {
-          if (armed === at) armed = undefined;
+          armed.delete(at);
           due();
         },
         () => undefined, // the run is over

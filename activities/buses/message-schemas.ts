@@ -80,12 +80,13 @@ export const messageSchemas: Readonly<Record<EventName, JsonSchema>> = {
   },
   planChanged: {
     type: 'object',
-    required: ['planId', 'cursor', 'at', 'tasks'],
+    required: ['planId', 'cursor', 'at', 'tasks', 'attempts'],
     properties: {
       planId,
       cursor: { type: 'integer', minimum: 0 },
       at: { type: 'string' },
       tasks: { type: 'array', items: { type: 'object' } },
+      attempts: { type: 'array', items: { type: 'object' } },
       plan: { type: 'object' },
     },
   },

@@ -1,6 +1,6 @@
 import type { Driver, ManagedTransaction } from 'neo4j-driver';
 import { failure } from '../../workflows/contracts/failures';
-import type { ChangeSet, TaskView } from '../../workflows/contracts/plan';
+import type { AttemptChange, ChangeSet, TaskView } from '../../workflows/contracts/plan';
 
 export type LineageNodeKind = 'plan' | 'task' | 'attempt' | 'agent' | 'artifact';
 export type LineageEdgeKind = 'part-of' | 'needs' | 'attempted' | 'by' | 'produced' | 'used' | 'derived-from';
@@ -154,8 +154,8 @@ const writes = [
   },
   {
     rows: 'attempts',
-    text: `UNWIND $rows AS row MATCH (t:Task {id: row.task}) MERGE (a:Attempt {id: row.id})
-           ON CREATE SET a.planId = row.planId MERGE (t)-[:ATTEMPTED]->(a)
+    text: `UNWIND $rows AS row MERGE (t:Task {id: row.task}) ON CREATE SET t.planId = row.planId
+           MERGE (a:Attempt {id: row.id}) ON CREATE SET a.planId = row.planId MERGE (t)-[:ATTEMPTED]->(a)
            WITH a, row WHERE row.cursor >= coalesce(a.cursor, -1)
            SET a.cursor = row.cursor, a += row.properties`,
   },
@@ -196,31 +196,34 @@ function rowsOf(changes: readonly ChangeSet[]): Rows {
     used: [],
     tied: [],
   };
-  for (const { planId, cursor, plan, tasks } of changes) {
+  for (const { planId, cursor, plan, tasks, attempts } of changes) {
     const { name, title, owner, state } = plan ?? {};
     rows.plans.push({ id: planId, cursor: plan ? cursor : -1, properties: present({ name, title, owner, state }) });
     for (const task of tasks) addTask(rows, planId, cursor, task);
+    for (const attempt of attempts) addAttempt(rows, planId, cursor, attempt);
   }
   return rows;
 }
 
 function addTask(rows: Rows, planId: string, cursor: number, task: TaskView): void {
-  const { title, capability, state, startedAt, endedAt, agent } = task;
+  const { title, capability, state } = task;
   const id = `${planId}/${task.id}`;
   rows.tasks.push({ id, planId, cursor, properties: present({ title, capability, state }) });
   if (task.parent === undefined) rows.partOfPlan.push({ from: id, to: planId });
   else rows.partOfTask.push({ from: id, to: `${planId}/${task.parent}`, planId });
   for (const need of task.needs) rows.needs.push({ from: id, to: `${planId}/${need}`, planId });
-  if (task.attempt === 0) return;
+}
 
-  const attempt = `${id}/${task.attempt}`;
-  // A task that waits for its next attempt shows the attempt that failed.
-  const ended = present({ state: state === 'retrying' ? 'failed' : state, startedAt, endedAt });
-  rows.attempts.push({ id: attempt, task: id, planId, cursor, properties: { ...ended, attempt: task.attempt } });
-  if (agent !== undefined) rows.by.push({ from: attempt, to: agent });
-  for (const artifact of task.produced ?? []) rows.produced.push({ from: attempt, to: artifact });
-  for (const artifact of task.used ?? []) rows.used.push({ from: attempt, to: artifact });
-  if (task.produced?.length || task.used?.length) rows.tied.push({ id: attempt });
+function addAttempt(rows: Rows, planId: string, cursor: number, change: AttemptChange): void {
+  const { taskId, attempt, state, agent, dispatchedAt, startedAt, endedAt, used = [], produced = [] } = change;
+  const task = `${planId}/${taskId}`;
+  const id = `${task}/${attempt}`;
+  const properties = { ...present({ state, dispatchedAt, startedAt, endedAt }), attempt };
+  rows.attempts.push({ id, task, planId, cursor, properties });
+  if (agent !== undefined) rows.by.push({ from: id, to: agent });
+  for (const artifact of produced) rows.produced.push({ from: id, to: artifact });
+  for (const artifact of used) rows.used.push({ from: id, to: artifact });
+  if (produced.length > 0 || used.length > 0) rows.tied.push({ id });
 }
 
 function present(values: Readonly<Record<string, string | undefined>>): Record<string, string> {

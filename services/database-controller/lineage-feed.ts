@@ -14,6 +14,7 @@ const changeEvent = z.looseObject({
     tasks: z.array(
       z.looseObject({ id: z.string(), attempt: z.number().int(), state: z.string(), needs: z.array(z.string()) }),
     ),
+    attempts: z.array(z.looseObject({ taskId: z.string(), attempt: z.number().int(), state: z.string() })),
   }),
 });
 

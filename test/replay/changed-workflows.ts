@@ -1,9 +1,15 @@
 import { condition } from '@temporalio/workflow';
+import { approvalWorkflow as originalApproval } from '../../workflows/approval';
+import type { ApprovalOutcome, ApprovalRequest } from '../../workflows/contracts/approval';
 import type { PlanOutcome, PlanStart } from '../../workflows/contracts/plan';
-import { planWorkflow as original } from '../../workflows/plan';
+import { planWorkflow as originalPlan } from '../../workflows/plan';
 
-/** The plan's workflow with one timer more: a replay must notice. */
+/** The workflows with one timer more: a replay must notice. */
 export async function planWorkflow(start: PlanStart): Promise<PlanOutcome> {
   await condition(() => false, '1 second');
-  return original(start);
+  return originalPlan(start);
+}
+export async function approvalWorkflow(request: ApprovalRequest): Promise<ApprovalOutcome> {
+  await condition(() => false, '1 second');
+  return originalApproval(request);
 }

@@ -180,7 +180,8 @@ describe('database controller', () => {
     closers.push(() => producer.disconnect());
     const artifact = digest(randomBytes(8));
     const task = { id: 'a', title: 'A', capability: 'x', state: 'succeeded', attempt: 1, needs: [], after: [] };
-    const data = { planId, cursor: 1, at: new Date().toISOString(), tasks: [{ ...task, produced: [artifact] }] };
+    const attempts = [{ taskId: 'a', attempt: 1, state: 'succeeded', produced: [artifact] }];
+    const data = { planId, cursor: 1, at: new Date().toISOString(), tasks: [task], attempts };
     const event = { specversion: '1.0', id: `${planId}/1`, source: '/test', type: eventTypes.planChanged, data };
     const messages = [
       { key: planId, value: 'not an event' },

@@ -17,7 +17,14 @@ const header = (cursor: number, state: PlanHeader['state'] = 'running'): PlanHea
 });
 const change = (cursor: number, state?: PlanHeader['state']): FeedEvent => ({
   kind: 'change',
-  change: { planId: 'p', cursor, at: '2026-01-01T00:00:00Z', tasks: [], ...(state && { plan: header(cursor, state) }) },
+  change: {
+    planId: 'p',
+    cursor,
+    at: '2026-01-01T00:00:00Z',
+    tasks: [],
+    attempts: [],
+    ...(state && { plan: header(cursor, state) }),
+  },
 });
 const progress: FeedEvent = {
   kind: 'progress',

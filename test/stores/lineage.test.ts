@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { createLineage, type Lineage } from '../../activities/stores/lineage';
 import { neo4jConfig, openNeo4j, type Neo4j } from '../../activities/stores/neo4j';
-import type { ChangeSet, PlanHeader, TaskView } from '../../workflows/contracts/plan';
+import type { AttemptChange, ChangeSet, PlanHeader, TaskView } from '../../workflows/contracts/plan';
 import { identityEnvironment } from '../support/stack';
 
 const run = randomUUID().slice(0, 8);
@@ -15,6 +15,12 @@ const task = (id: string, more: Partial<TaskView> = {}): TaskView => ({
   attempt: 1,
   needs: [],
   after: [],
+  ...more,
+});
+const attempt = (taskId: string, more: Partial<AttemptChange> = {}): AttemptChange => ({
+  taskId,
+  attempt: 1,
+  state: 'succeeded',
   agent: `agent-${run}`,
   ...more,
 });
@@ -31,27 +37,47 @@ const header: PlanHeader = {
   taskCount: 4,
   waitingFor: [],
 };
-const change = (cursor: number, tasks: readonly TaskView[], plan?: PlanHeader): ChangeSet => ({
+const change = (
+  cursor: number,
+  tasks: readonly TaskView[],
+  attempts: readonly AttemptChange[],
+  plan?: PlanHeader,
+): ChangeSet => ({
   planId,
   cursor,
   at: '2026-01-01T00:00:00Z',
   tasks,
+  attempts,
   ...(plan && { plan }),
 });
 
 /** a -> fan.0, fan.1 -> c, each producing an artifact from those before. */
 const changes: readonly ChangeSet[] = [
-  change(1, [task('a', { state: 'pending', attempt: 0 }), task('fan', { needs: ['a'], attempt: 0 })], header),
-  change(2, [task('a', { used: [artifact('in')], produced: [artifact('a')] })]),
-  change(3, [task('fan.0', { parent: 'fan', state: 'retrying' })]),
-  change(4, [
-    task('fan.0', { parent: 'fan', attempt: 2, used: [artifact('a')], produced: [artifact('0')] }),
-    task('fan.1', { parent: 'fan', used: [artifact('a')], produced: [artifact('1')] }),
-  ]),
-  change(5, [task('c', { needs: ['fan'], used: [artifact('0'), artifact('1')], produced: [artifact('c')] })], {
-    ...header,
-    state: 'succeeded',
-  }),
+  change(1, [task('a', { state: 'pending', attempt: 0 }), task('fan', { needs: ['a'], attempt: 0 })], [], header),
+  change(2, [task('a')], [attempt('a', { used: [artifact('in')], produced: [artifact('a')] })]),
+  // The first attempt failed and the second was sent within one change.
+  change(
+    3,
+    [task('fan.0', { parent: 'fan', state: 'dispatched', attempt: 2 })],
+    [
+      attempt('fan.0', { state: 'failed', used: [artifact('a')] }),
+      attempt('fan.0', { state: 'dispatched', attempt: 2, used: [artifact('a')] }),
+    ],
+  ),
+  change(
+    4,
+    [task('fan.0', { parent: 'fan', attempt: 2 }), task('fan.1', { parent: 'fan' })],
+    [
+      attempt('fan.0', { attempt: 2, used: [artifact('a')], produced: [artifact('0')] }),
+      attempt('fan.1', { used: [artifact('a')], produced: [artifact('1')] }),
+    ],
+  ),
+  change(
+    5,
+    [task('c', { needs: ['fan'] })],
+    [attempt('c', { used: [artifact('0'), artifact('1')], produced: [artifact('c')] })],
+    { ...header, state: 'succeeded' },
+  ),
 ];
 
 describe('lineage', () => {
@@ -130,7 +156,8 @@ describe('lineage', () => {
     try {
       for (let from = 0; from < 2000; from += 500) {
         const tasks = Array.from({ length: 500 }, (_, n) => task(`t${from + n}`, { needs: ['t0'] }));
-        await lineage.record([{ planId: big, cursor: from, at: '2026-01-01T00:00:00Z', tasks }]);
+        const attempts = tasks.map(({ id }) => attempt(id));
+        await lineage.record([{ planId: big, cursor: from, at: '2026-01-01T00:00:00Z', tasks, attempts }]);
       }
       expect((await lineage.ofPlan(big)).edges.length).toBe(2000 * 4);
     } finally {

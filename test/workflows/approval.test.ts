@@ -94,6 +94,8 @@ describe('approvalWorkflow', () => {
     await expect(answer({ digest: 'sha256:2' })).rejects.toMatchObject(refusal('ApprovalSuperseded'));
     await expect(answer({ edits: [{ path: '/fixed', value: 2 }] })).rejects.toMatchObject(refusal('InvalidInput'));
     await expect(answer({ edits: [{ path: '/list', value: [1] }] })).rejects.toMatchObject(refusal('InvalidInput'));
+    await expect(answer({ choice: 'maybe' as 'approve' })).rejects.toMatchObject(refusal('InvalidInput'));
+    await expect(answer({ reason: 'x'.repeat(2001) })).rejects.toMatchObject(refusal('InvalidInput'));
     await expect(answer({ choice: 'reject' })).rejects.toMatchObject(refusal('InvalidInput'));
     expect(await handle.query(approval)).toMatchObject({ status: 'open' });
     const { events } = await handle.fetchHistory();
@@ -106,6 +108,15 @@ describe('approvalWorkflow', () => {
     const { handle } = await start('expired');
     expect(await handle.result()).toMatchObject({ status: 'expired' });
   });
+
+  it.each([null, {}, { reason: { a: 1 } }])(
+    'is withdrawn by a signal that makes little sense too: %j',
+    async (given) => {
+      const { handle } = await start(`odd${JSON.stringify(given).length}`);
+      await handle.signal('withdraw', given);
+      expect(await handle.result()).toMatchObject({ status: 'withdrawn', reason: '' });
+    },
+  );
 
   it('stays open beyond its time when the plan is to pause', async () => {
     const { handle, answer } = await start('open', { onExpiry: 'pause' });

@@ -1,15 +1,24 @@
 import type { TaskReport } from '../../workflows/contracts/messages';
 import type { PlanDefinition } from '../../workflows/contracts/plan-definition';
-import { retryTask, refuseRetry } from '../../workflows/plan-commands';
+import {
+  cancelPlan,
+  pausePlan,
+  refuseReopening,
+  refuseRetry,
+  reopenPlan,
+  resumePlan,
+  retryTask,
+} from '../../workflows/plan-commands';
 import { applyOutcome } from '../../workflows/plan-gates';
 import { advance } from '../../workflows/plan-progress';
-import { applyReport } from '../../workflows/plan-reports';
-import { letGoOfStored, putBack, resultsStored, resultsToStore } from '../../workflows/plan-results';
+import { applyReport, readReports } from '../../workflows/plan-reports';
+import { putBack, resultsStored, resultsToStore } from '../../workflows/plan-results';
 import { decodeSnapshot, encodeSnapshot } from '../../workflows/plan-snapshot';
 import { createRun } from '../../workflows/plan-start';
 import { noEffects, type PlanRun, taskOf } from '../../workflows/plan-state';
+import { nextWake } from '../../workflows/plan-time';
 import { headerOf, takeChanges, taskDetail } from '../../workflows/plan-view';
-import { approval, plan, task } from '../support/plans';
+import { approval, compensation, plan, task } from '../support/plans';
 
 const once = { maxAttempts: 1, initialIntervalMs: 1, backoffCoefficient: 1, maxIntervalMs: 1, nonRetryable: [] };
 const input = (definition: PlanDefinition, inputs = {}) => ({
@@ -170,8 +179,6 @@ describe('plan engine at its edges', () => {
     stored.forEach((entries, index) => {
       resultsStored(run, entries, `part-${index}`);
     });
-    letGoOfStored(run);
-    expect(run.keptBytes).toBe(0);
     const snapshot = encodeSnapshot(run);
     expect(snapshot.length).toBeLessThan(16_000);
     const later = createRun(input(definition, { xs }), decodeSnapshot(snapshot, definition, 0));
@@ -184,6 +191,132 @@ describe('plan engine at its edges', () => {
     done(later, 'sum');
     expect(later.state).toBe('succeeded');
     expect(later.keptBytes).toBeLessThan(256 * 1024);
+  });
+
+  it('goes on after results were stored and a snapshot was made, as when the run could not end after all', () => {
+    const text = 'x'.repeat(4000);
+    const xs = Array.from({ length: 100 }, (_, index) => index);
+    const run = begin(
+      plan([
+        each(),
+        task('gate', { needs: ['each'] }),
+        task('sum', { needs: ['gate', 'each'], with: { n: '${{ tasks.each.output.filter(o, o != null).size() }}' } }),
+      ]),
+      { xs },
+    );
+    for (const x of xs) done(run, `each.${x}`, text);
+    resultsToStore(run).forEach((entries, index) => {
+      resultsStored(run, entries, `part-${index}`);
+    });
+    encodeSnapshot(run);
+    sent(run);
+    done(run, 'gate');
+    expect(run.effects.dispatches).toMatchObject([{ taskId: 'sum', arguments: { n: 100 } }]);
+  });
+
+  it('can be made short for a plan that has ended: what reads a result then runs again only with the task that gave it', () => {
+    const definition = plan([task('a'), task('b', { needs: ['a'], with: { x: '${{ tasks.a.output }}' } })]);
+    const run = begin(definition);
+    done(run, 'a', 'kept');
+    done(run, 'b', 'x');
+    const again = (isBrief: boolean): PlanRun =>
+      createRun(input(definition), decodeSnapshot(encodeSnapshot(run, isBrief), definition, 0));
+    refuseReopening(again(false), 'b');
+    expect(() => {
+      refuseReopening(again(true), 'b');
+    }).toThrow('the result of a is no longer kept; retry a');
+    refuseReopening(again(true), 'a');
+  });
+
+  it('runs again what was undone, also for those that wait for the task that is retried', () => {
+    const undo = compensation('undo');
+    const run = begin(
+      plan([
+        task('car', { compensation: undo }),
+        task('hotel', { after: ['car'], retry: once }),
+        task('pay', { needs: ['car', 'hotel'] }),
+      ]),
+    );
+    done(run, 'car');
+    say(run, 'hotel', { kind: 'failed', failure: { type: 'Full', message: '' }, retryable: false });
+    done(run, 'car', {});
+    expect(run.state).toBe('failed');
+    sent(run);
+    reopenPlan(run, 'hotel', 5);
+    advance(run, 5);
+    expect(sent(run)).toEqual(['car']);
+    for (const id of ['car', 'hotel', 'pay']) done(run, id);
+    expect(headerOf(run)).toMatchObject({ state: 'succeeded', counts: { succeeded: 3 } });
+  });
+
+  it('holds the time of a pause against no task, and forgets why it paused', () => {
+    const run = begin(plan([each({ deadlineMs: 1000 })], { maxParallel: 1 }), { xs: [1, 2] });
+    pausePlan(run, 'lunch');
+    advance(run, 400);
+    advance(run, 5000);
+    expect(taskOf(run, 'each').state).toBe('running');
+    resumePlan(run);
+    advance(run, 5400);
+    expect(nextWake(run)).toBe(6000);
+    pausePlan(run, 'lunch');
+    cancelPlan(run);
+    expect(run.pauseReason).toBeUndefined();
+  });
+
+  it('has at most 10,000 items in all', () => {
+    const many = (id: string, more: Parameters<typeof task>[1] = {}) =>
+      task(id, { forEach: { in: '${{ inputs.xs }}', maxItems: 10_000, maxFailurePercent: 0 }, ...more });
+    const run = begin(plan([many('a', { onFailure: 'continue' }), many('b', { onFailure: 'continue' })]), {
+      xs: Array.from({ length: 6_000 }, () => 0),
+    });
+    expect(taskOf(run, 'a').state).toBe('running');
+    expect(taskOf(run, 'b').failure).toEqual({
+      type: 'TooManyItems',
+      message: 'the plan would have 12000 items, more than 10000',
+    });
+  });
+
+  it('tells of every attempt, however quickly the next one came, and what it used and produced', () => {
+    const [used, produced] = [`sha256:${'1'.repeat(64)}`, `sha256:${'2'.repeat(64)}`];
+    const reference = (artifact: string) => ({ artifact, name: 'x', mediaType: 'text/plain', size: 1 });
+    const run = begin(
+      plan([
+        task('a', { with: { x: reference(used) }, compensation: compensation('undo') }),
+        task('b', { needs: ['a'], retry: once }),
+      ]),
+    );
+    const told = () => takeChanges(run, 1).flatMap(({ attempts }) => attempts);
+    expect(told()).toMatchObject([{ taskId: 'a', attempt: 1, state: 'dispatched', used: [used] }]);
+    say(run, 'a', { kind: 'started', heartbeatMs: 1 });
+    say(run, 'a', { kind: 'lost' });
+    expect(told()).toMatchObject([
+      { taskId: 'a', attempt: 1, state: 'failed', agent: 'a', failure: { type: 'AgentLost' } },
+      { taskId: 'a', attempt: 2, state: 'dispatched' },
+    ]);
+    done(run, 'a', reference(produced));
+    expect(told()).toMatchObject([
+      { taskId: 'a', attempt: 2, state: 'succeeded', used: [used], produced: [produced] },
+      { taskId: 'b', attempt: 1 },
+    ]);
+    say(run, 'b', { kind: 'failed', failure: { type: 'X', message: '' }, retryable: false });
+    const [end, undoing] = told();
+    expect(end).toMatchObject({ taskId: 'b', state: 'failed' });
+    expect(undoing).toMatchObject({ taskId: 'a', attempt: 3, state: 'dispatched' });
+    expect(undoing).not.toHaveProperty('used');
+    done(run, 'a');
+    expect(told()).toMatchObject([{ taskId: 'a', attempt: 3, state: 'succeeded' }]);
+    expect(told()).toEqual([]);
+  });
+
+  it('takes no more from a report than a report may hold', () => {
+    const base = { planId: 'p', taskId: 'a', attempt: 1, agent: 'x', at: '', kind: 'lost' };
+    expect(readReports([base, { ...base, agent: 'x'.repeat(1000) }])).toEqual([base]);
+    const run = createRun(input(plan([task('a'), task('b')])));
+    // Before and after it was sent.
+    say(run, 'a', { kind: 'succeeded', output: '漢'.repeat(1400) }, 1);
+    expect(taskOf(run, 'a')).toMatchObject({ state: 'retrying', failure: { type: 'OutputInvalid' } });
+    say(run, 'b', { kind: 'succeeded', output: '漢'.repeat(1400) });
+    expect(taskOf(run, 'b').failure?.message).toBe('the result has 4202 bytes; more than 4096 travel as an artifact');
   });
 
   it('refuses to run a task again when a result that it reads is no longer kept', () => {

@@ -102,6 +102,26 @@ describe('planWorkflow', () => {
     expect((await handle.query(taskQuery, 'slow'))?.attempts[0]).toMatchObject({ failure: { type: 'Timeout' } });
   });
 
+  it('shares one timer between deadlines and pauses: an early one costs no later one anew', async () => {
+    worker = await startPlanWorker(env, (one) =>
+      one.taskId === 'slow' ? started(one) : one.attempt < 4 ? failed(one) : succeeded(one),
+    );
+    const retry = {
+      maxAttempts: 4,
+      initialIntervalMs: 1000,
+      backoffCoefficient: 1,
+      maxIntervalMs: 1000,
+      nonRetryable: [],
+    };
+    const handle = await startPlan(
+      env,
+      plan([task('slow', { timeoutMs: 3_600_000, retry: { ...retry, maxAttempts: 1 } }), task('flaky', { retry })]),
+    );
+    expect(await handle.result()).toMatchObject({ state: 'failed', failure: { type: 'Timeout' } });
+    const { events } = await handle.fetchHistory();
+    expect(events?.filter((event) => event.timerStartedEventAttributes)).toHaveLength(4);
+  });
+
   it('goes on over the remote activity when the bus fails the local one', async () => {
     let calls = 0;
     worker = await startPlanWorker(env, (one) => succeeded(one), {

@@ -81,10 +81,6 @@ export interface TaskView {
   /** Of a forEach: how many items there are, by state. */
   readonly items?: Readonly<Partial<Record<TaskState, number>>>;
   readonly hasCompensation?: boolean;
-  /** Artifacts (`sha256:<hex>`) named by the current attempt's arguments; with `produced`, what lineage is made of. */
-  readonly used?: readonly string[];
-  /** Artifacts named by its output. */
-  readonly produced?: readonly string[];
 }
 /** One task with everything that is kept of it. */
 export interface TaskDetail extends TaskView {
@@ -121,6 +117,15 @@ export interface PlanHeader {
   readonly resultProblem?: string;
 }
 
+/** An attempt that began to be, or ended, with a change; what lineage is made of. */
+export interface AttemptChange extends AttemptView {
+  readonly taskId: string;
+  /** Artifacts (`sha256:<hex>`) named by its arguments. */
+  readonly used?: readonly string[];
+  /** Artifacts named by its result. */
+  readonly produced?: readonly string[];
+}
+
 /** What changed with one activation: published to `system.events.plans`, keyed by plan. */
 export interface ChangeSet {
   readonly planId: string;
@@ -129,6 +134,8 @@ export interface ChangeSet {
   readonly at: string;
   readonly plan?: PlanHeader;
   readonly tasks: readonly TaskView[];
+  /** Of these tasks: attempts that ended, however quickly, and those that are under way. */
+  readonly attempts: readonly AttemptChange[];
 }
 
 /** How the workflow ends; a plan that failed is a workflow that completed and says so. */
