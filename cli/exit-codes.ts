@@ -42,6 +42,7 @@ export const exitCodeOf: Record<FailureType, ExitCode> = {
   StoreUnavailable: exitCodes.unavailable,
   WorkflowUnavailable: exitCodes.unavailable,
   Draining: exitCodes.unavailable,
+  DeadlineExceeded: exitCodes.unavailable,
 };
 
 /** One thing that is wrong: where, what, and what was perhaps meant. */

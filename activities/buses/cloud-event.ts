@@ -44,7 +44,7 @@ export function cloudEvent<N extends EventName>(
     readonly source: string;
     readonly id?: string;
     readonly subject?: string;
-    readonly traceparent?: string;
+    readonly traceparent?: string | undefined;
     readonly data: EventData[N];
   },
 ): CloudEvent<EventData[N]> {
@@ -64,6 +64,17 @@ export function cloudEvent<N extends EventName>(
 /** A message that is not what it should be; the text is the reason in the dead letter. */
 export class MessageRefused extends Error {}
 
+const deepest = 100;
+/** Whoever walks a value that is nested without end runs out of stack, and would do so again each time it comes. */
+function isTooDeep(value: unknown): boolean {
+  let level: readonly unknown[] = [value];
+  for (let depth = 0; level.length > 0; depth++) {
+    if (depth > deepest) return true;
+    level = level.flatMap((one) => (typeof one === 'object' && one !== null ? (Object.values(one) as unknown[]) : []));
+  }
+  return false;
+}
+
 /** Reads an event of one of these types; throws MessageRefused for anything else, whatever the bytes are. */
 export function readEvent<N extends EventName>(
   bytes: Buffer | null,
@@ -76,6 +87,7 @@ export function readEvent<N extends EventName>(
     throw new MessageRefused('it is not JSON');
   }
   if (typeof value !== 'object' || value === null) throw new MessageRefused('it is not an object');
+  if (isTooDeep(value)) throw new MessageRefused(`it is nested more than ${deepest} levels deep`);
   const event = value as Partial<CloudEvent<unknown>>;
   if (event.specversion !== '1.0' || typeof event.id !== 'string' || typeof event.source !== 'string')
     throw new MessageRefused('it is not a CloudEvent 1.0');
@@ -115,3 +127,6 @@ export function traceparentOf(planId: string, spanSeed: string): string {
   };
   return `00-${hex(planId, 32)}-${hex(spanSeed, 16)}-01`;
 }
+
+/** The trace of a plan's messages. */
+export const traceIdOf = (planId: string): string => traceparentOf(planId, '').slice(3, 35);

@@ -7,7 +7,7 @@ import {
 import type { ArtifactInfo, ArtifactStore } from '../../activities/stores/artifact-store';
 import { failure } from '../../workflows/contracts/failures';
 import type { Handlers } from '../runtime/grpc';
-import type { Caller } from '../runtime/identity';
+import { nameOf } from '../runtime/identity';
 import { asStoreFailure, fromStore } from './store-failures';
 
 /** Documents by content, as streams that are never held whole in memory. */
@@ -22,6 +22,7 @@ export function createArtifactHandlers(artifacts: ArtifactStore): Handlers<typeo
         }
         const { name, mediaType, size, artifact, offset } = first.value.part.value;
         const header = { name, mediaType, size: bytes(size, 'size'), artifact };
+        // Uploads belong to whoever began them.
         const from = { uploader: nameOf(caller), offset: bytes(offset, 'offset') };
         return { artifact: toMessage(await artifacts.put(header, chunksOf(parts), from)) };
       }),
@@ -50,10 +51,6 @@ async function* chunksOf(parts: AsyncIterator<PutArtifactRequest>): AsyncGenerat
     yield next.value.part.value;
   }
 }
-
-/** Uploads belong to whoever began them. */
-const nameOf = (caller: Caller): string =>
-  `${caller.kind}/${caller.kind === 'person' ? caller.person.name : caller.name}`;
 
 function bytes(value: bigint, field: string): number {
   if (value < 0n || value > BigInt(Number.MAX_SAFE_INTEGER)) {

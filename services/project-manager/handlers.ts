@@ -10,7 +10,7 @@ import type { Caller } from '../runtime/identity';
 import type { Handlers } from '../runtime/grpc';
 import { attemptToProto, planToProto, problemToProto, taskToProto, toStruct, toValue } from './mapping';
 import type { PlanFeed } from './plan-feed';
-import { planBytes, refuseUnknownFields, type Surroundings, takeInPlan } from './plan-intake';
+import { planBytes, type Surroundings, takeInPlan } from './plan-intake';
 import type { Plans } from './plans';
 import { watchPlan } from './watch';
 
@@ -35,9 +35,7 @@ export function createProjectManagerHandlers({
   draining,
 }: ProjectManagerOptions): Handlers<typeof ProjectManager> {
   return {
-    async validatePlan(request, { caller }) {
-      refuseUnknownFields(request, '');
-      const { plan: source, inputs } = request;
+    async validatePlan({ plan: source, inputs }, { caller }) {
       const { problems, plan } = takeInPlan(source, nameOf(caller), await surroundings());
       if (!plan) return { valid: false, problems: problems.map(problemToProto) };
       const checked = inputs ? checkInputs(plan, inputs) : undefined;
@@ -53,9 +51,7 @@ export function createProjectManagerHandlers({
         taskCount: plan.tasks.length,
       };
     },
-    async startPlan(request, { caller }) {
-      refuseUnknownFields(request, '');
-      const { planId, plan: source, inputs: given = {} } = request;
+    async startPlan({ planId, plan: source, inputs: given = {} }, { caller }) {
       if (!planIdPattern.test(planId))
         throw failure('InvalidInput', 'the plan id is wrong', {
           details: [{ pointer: '/planId', message: 'must be lower-case letters, digits and hyphens, at most 63' }],

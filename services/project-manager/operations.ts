@@ -1,5 +1,5 @@
 import { Approvals, ProjectManager } from '../../proto/aats/project/v1/project_pb';
-import type { RestOperation } from '../runtime/openapi';
+import type { JsonRecord, RestOperation } from '../runtime/openapi';
 
 const plan = (
   method: 'get' | 'post',
@@ -16,10 +16,21 @@ const approval = (
   more: Partial<RestOperation> = {},
 ): RestOperation => ({ method, path: `/v1/approvals${path}`, service: Approvals, rpc, summary, ...more });
 
+/** A plan as an object is read as its JSON text, so that everything wrong with it is told in the words of plans. */
+function planAsText(body: JsonRecord): JsonRecord {
+  const source = body['plan'];
+  if (typeof source !== 'object' || source === null || Array.isArray(source)) return body;
+  const { plan: whole, ...rest } = source;
+  if (typeof whole !== 'object' || whole === null) return body;
+  return { ...body, plan: { ...rest, document: JSON.stringify(whole) } };
+}
+
 /** REST of the project manager: each route is an RPC. */
 export const operations: readonly RestOperation[] = [
-  plan('post', '/validate', 'ValidatePlan', 'Every problem of a plan; starts nothing'),
-  plan('post', '', 'StartPlan', 'Start a plan; the same id and content again is the same plan'),
+  plan('post', '/validate', 'ValidatePlan', 'Every problem of a plan; starts nothing', { prepare: planAsText }),
+  plan('post', '', 'StartPlan', 'Start a plan; the same id and content again is the same plan', {
+    prepare: planAsText,
+  }),
   plan('get', '', 'ListPlans', 'Plans, newest first', {
     query: ['states', 'owner', 'name', 'waitingForPerson', 'pageSize', 'pageToken'],
   }),

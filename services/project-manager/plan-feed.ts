@@ -8,7 +8,9 @@ import type { Logger } from '../runtime/logger';
 
 export type FeedEvent =
   | { readonly kind: 'change'; readonly change: ChangeSet }
-  | { readonly kind: 'progress'; readonly report: TaskReport & { readonly kind: 'progress' } };
+  | { readonly kind: 'progress'; readonly report: TaskReport & { readonly kind: 'progress' } }
+  /** The topic was not read for a while, or is read for the first time: changes may have been missed. */
+  | { readonly kind: 'gap' };
 export interface PlanFeed {
   /** Calls back for each change of the plan from now on; gives the function that ends it. */
   subscribe(planId: string, listener: (event: FeedEvent) => void): () => void;
@@ -21,13 +23,14 @@ export interface PlanFeed {
 
 const keptPlans = 500;
 const keptChanges = 200;
+const startAgainMs = 1000;
 
 /**
  * Reads the topic of plan changes once for this process and all its viewers, whoever they are: watching costs a plan
- * nothing. Each process is a group of its own and begins at the end of the topic. Resolves once it reads; a broker that
- * goes away is waited for.
+ * nothing. Each process is a group of its own and begins at the end of the topic. A broker that is away, now or later, is
+ * waited for; whoever watches hears of the gap.
  */
-export async function startPlanFeed(kafka: Kafka, logger: Logger): Promise<PlanFeed> {
+export function startPlanFeed(kafka: Kafka, logger: Logger): PlanFeed {
   const listeners = new Map<string, Set<(event: FeedEvent) => void>>();
   const rings = new Map<string, ChangeSet[]>();
   const groupId = `project-manager.${randomUUID()}`;
@@ -52,29 +55,38 @@ export async function startPlanFeed(kafka: Kafka, logger: Logger): Promise<PlanF
     return true;
   };
   const admin = kafka.admin();
-  await admin.connect();
   let isReading = false;
-  const joined = new Promise<void>((resolve) => {
-    consumer.on(consumer.events.GROUP_JOIN, () => {
-      isReading = true;
-      resolve();
-    });
+  let isClosed = false;
+  consumer.on(consumer.events.GROUP_JOIN, () => {
+    isReading = true;
+    rings.clear();
+    for (const ofPlan of listeners.values()) for (const listener of ofPlan) listener({ kind: 'gap' });
   });
   for (const event of [consumer.events.CRASH, consumer.events.DISCONNECT])
     consumer.on(event, () => {
       isReading = false;
     });
-  await consumer.connect();
-  await consumer.subscribe({ topics: [topics.plans], fromBeginning: false });
-  await consumer.run({
-    eachMessage: ({ message }) => {
-      const event = read(message.value, logger);
-      if (event?.kind === 'change' && !keep(event.change)) return Promise.resolve();
-      if (event) for (const listener of listeners.get(planOf(event)) ?? []) listener(event);
-      return Promise.resolve();
-    },
-  });
-  await joined;
+  const begin = async (): Promise<void> => {
+    await admin.connect();
+    await consumer.connect();
+    await consumer.subscribe({ topics: [topics.plans], fromBeginning: false });
+    await consumer.run({
+      eachMessage: ({ message }) => {
+        const event = read(message.value, logger);
+        if (event?.kind === 'change' && !keep(event.change)) return Promise.resolve();
+        if (event) for (const listener of listeners.get(planOf(event)) ?? []) listener(event);
+        return Promise.resolve();
+      },
+    });
+  };
+  const beginAtLast = (): void => {
+    if (isClosed) return;
+    begin().catch((error: unknown) => {
+      logger.warn({ err: error }, 'the changes of plans cannot be read yet; tried again');
+      setTimeout(beginAtLast, startAgainMs).unref();
+    });
+  };
+  beginAtLast();
   return {
     subscribe(planId, listener) {
       const known = listeners.get(planId) ?? new Set();
@@ -92,6 +104,7 @@ export async function startPlanFeed(kafka: Kafka, logger: Logger): Promise<PlanF
     },
     ping: () => (isReading ? admin.listTopics() : Promise.reject(new Error(`${topics.plans} is not being read`))),
     async close() {
+      isClosed = true;
       await consumer.disconnect();
       await admin.deleteGroups([groupId]).catch(() => undefined); // it expires by itself
       await admin.disconnect();
@@ -99,10 +112,11 @@ export async function startPlanFeed(kafka: Kafka, logger: Logger): Promise<PlanF
   };
 }
 
-const planOf = (event: FeedEvent): string => (event.kind === 'change' ? event.change : event.report).planId;
+type PlanEvent = Exclude<FeedEvent, { readonly kind: 'gap' }>;
+const planOf = (event: PlanEvent): string => (event.kind === 'change' ? event.change : event.report).planId;
 
 /** Undefined for what is of no interest, and for what is no message of ours, which is logged. */
-function read(value: Buffer | null, logger: Logger): FeedEvent | undefined {
+function read(value: Buffer | null, logger: Logger): PlanEvent | undefined {
   try {
     const event = readEvent(value, ['planChanged', 'taskReported']);
     if (event.name === 'planChanged') return { kind: 'change', change: event.data };

@@ -1,4 +1,4 @@
-import { type Message, toJson } from '@bufbuild/protobuf';
+import { toJson } from '@bufbuild/protobuf';
 import { type Plan, PlanSchema } from '../../proto/aats/project/v1/plan_pb';
 import type { PlanSource } from '../../proto/aats/project/v1/project_pb';
 import { failure } from '../../workflows/contracts/failures';
@@ -52,21 +52,4 @@ export function takeInPlan(
   const problems = [...found, ...checked.problems].sort((a, b) => a.line - b.line);
   const isSound = !problems.some(({ severity }) => severity === 'error');
   return { problems, value, ...(isSound && checked.plan && { plan: checked.plan }) };
-}
-
-/** A newer client's gate would vanish in an older server: a binary message with fields that we do not know is refused. */
-export function refuseUnknownFields(message: Message, pointer: string): void {
-  if ((message.$unknown ?? []).length > 0)
-    throw failure('InvalidInput', 'the request has fields that this server does not know', {
-      details: [{ pointer, message: 'unknown fields; use the messages that this server serves' }],
-    });
-  for (const [key, value] of Object.entries(message as object) as [string, unknown][]) {
-    if (key.startsWith('$') || typeof value !== 'object' || value === null) continue;
-    if ('$typeName' in value) refuseUnknownFields(value as Message, `${pointer}/${key}`);
-    // Lists, maps, and the { case, value } of a oneof.
-    else
-      for (const [at, one] of Object.entries(value))
-        if (typeof one === 'object' && one !== null && '$typeName' in one)
-          refuseUnknownFields(one as Message, `${pointer}/${key}/${at}`);
-  }
 }

@@ -53,6 +53,15 @@ export interface Plans {
 }
 
 const page = 1000;
+const planStates: readonly string[] = [
+  'running',
+  'paused',
+  'failing',
+  'cancelling',
+  'succeeded',
+  'failed',
+  'cancelled',
+] satisfies readonly PlanHeader['state'][];
 
 export function createPlans(client: Client): Plans {
   const handle = (planId: string) => {
@@ -149,6 +158,11 @@ export function createPlans(client: Client): Plans {
       return detail;
     },
     async list({ states, owner, name, waitingForPerson }, pageSize, pageToken) {
+      const unknown = states.filter((state) => !planStates.includes(state));
+      if (unknown.length > 0)
+        throw failure('InvalidInput', `there is no state ${unknown.join(', ').slice(0, 100)}`, {
+          details: [{ pointer: '/states', message: `must be among ${planStates.join(', ')}` }],
+        });
       const terms = [
         `${searchAttributes.kind} = 'plan'`,
         ...(states.length > 0 ? [`${searchAttributes.status} in (${states.map(quoted).join(', ')})`] : []),

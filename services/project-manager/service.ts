@@ -22,6 +22,7 @@ import { operations } from './operations';
 import { startPlanFeed } from './plan-feed';
 import type { Surroundings } from './plan-intake';
 import { createPlans } from './plans';
+import { whileCalled } from './while-called';
 
 // Both servers, one after the other, within the time that a process has to end.
 const graceSeconds = 8;
@@ -40,7 +41,7 @@ export async function startProjectManager(
   const kafka = createKafka(config, 'project-manager', (message, details) => {
     logger.warn(details, message);
   });
-  const feed = await startPlanFeed(kafka, logger);
+  const feed = startPlanFeed(kafka, logger);
   lifecycle.onStop('plan changes', () => feed.close());
   const coordinator = createGrpcClient(CommunicationCoordinator, {
     address: config.AATS_COORDINATOR_ADDRESS,
@@ -67,14 +68,12 @@ export async function startProjectManager(
       ...(directory && { directory }),
     };
   };
-  const handlers = createProjectManagerHandlers({
-    plans,
-    feed,
-    definitions,
-    surroundings,
-    draining: draining.signal,
-  });
-  const approvals = createApprovalsHandlers(temporal);
+  const handlers = whileCalled(
+    temporal,
+    ProjectManager,
+    createProjectManagerHandlers({ plans, feed, definitions, surroundings, draining: draining.signal }),
+  );
+  const approvals = whileCalled(temporal, Approvals, createApprovalsHandlers(temporal));
 
   const identities = createIdentities({ jwksUrl: config.AATS_JWKS_URL, ca: tls.ca });
   const metrics = createMetrics('project-manager');

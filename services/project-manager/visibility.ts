@@ -33,7 +33,8 @@ export async function listExecutions(
   pageSize: number,
   pageToken: string,
 ): Promise<{ readonly executions: readonly WorkflowExecutionInfo[]; readonly nextPageToken: string }> {
-  const size = Math.min(200, Math.max(1, pageSize === 0 ? 50 : pageSize));
+  if (pageSize < 0) throw failure('InvalidInput', 'the page size must be 1 to 200');
+  const size = pageSize === 0 ? 50 : Math.min(200, pageSize);
   const skip = pageToken === '' ? 0 : Number(Buffer.from(pageToken, 'base64url').toString('utf8'));
   if (!Number.isSafeInteger(skip) || skip < 0) throw failure('InvalidInput', 'the page token is not one of ours');
   if (skip > deepest) throw failure('InvalidInput', `a list goes no deeper than ${deepest}; narrow the filter`);

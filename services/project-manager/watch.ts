@@ -55,13 +55,14 @@ export async function* watchPlan(
       if (draining.aborted) throw failure('Draining', 'this service is stopping; watch again from the last cursor');
       if (!event) return;
       if (event.kind === 'progress') yield progressEvent(event.report);
-      else if (event.change.cursor === last + 1) {
+      else if (event.kind === 'change' && event.change.cursor === last + 1) {
         last = event.change.cursor;
         yield changeEvent(event.change);
         if (isOver(event.change)) return;
-      } else if (event.change.cursor > last) {
+      } else if (event.kind === 'gap' || event.change.cursor > last) {
         const { event: whole, cursor: at, isEnded } = await snapshot(plans, planId);
-        last = Math.max(at, event.change.cursor);
+        if (at === last && event.kind === 'gap') continue; // nothing was missed
+        last = Math.max(at, event.kind === 'gap' ? 0 : event.change.cursor);
         yield whole;
         if (isEnded) return;
       }

@@ -36,6 +36,7 @@ export const edgeStatus: Record<FailureType, Edge> = {
   StoreUnavailable: { grpc: status.UNAVAILABLE, http: 503, title: 'A store does not answer' },
   WorkflowUnavailable: { grpc: status.UNAVAILABLE, http: 503, title: 'Temporal does not answer' },
   Draining: { grpc: status.UNAVAILABLE, http: 503, title: 'The service is stopping' },
+  DeadlineExceeded: { grpc: status.DEADLINE_EXCEEDED, http: 504, title: 'There was no answer in time' },
 };
 
 /** A failure as it crosses the edge: nothing but the closed table's words, the message and its details. */

@@ -43,7 +43,7 @@ export const implement = <S extends DescService>(service: S, handlers: Handlers<
   handlers,
 });
 
-/** The definition that grpc-js needs, from the descriptor: no generated stubs. */
+/** The definition that grpc-js needs of a client, from the descriptor: no generated stubs. */
 export function definitionOf(method: DescMethod): MethodDefinition<unknown, unknown> {
   const [serializeRequest, deserializeRequest] = codec(method.input);
   const [serializeResponse, deserializeResponse] = codec(method.output);
@@ -63,3 +63,12 @@ function codec(schema: DescMessage): [(value: unknown) => Buffer, (bytes: Buffer
     (bytes) => fromBinary(schema, bytes),
   ];
 }
+
+/**
+ * The same for a server, which gets requests as bytes: grpc-js would answer INTERNAL to those that do not decode, though
+ * it is their sender's fault. `readRequest` decodes them.
+ */
+export const serverDefinitionOf = (method: DescMethod): MethodDefinition<unknown, unknown> => ({
+  ...definitionOf(method),
+  requestDeserialize: (bytes) => bytes,
+});

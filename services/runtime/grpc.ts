@@ -12,10 +12,12 @@ import type { DescMethod } from '@bufbuild/protobuf';
 import { HealthImplementation } from 'grpc-health-check';
 import { toEdgeFailure, toGrpcStatus } from './failure-status';
 import { type AnyCall, identify, servicePeer } from './grpc-caller';
-import { type CallContext, definitionOf, type Implemented } from './grpc-handlers';
+import { type CallContext, type Implemented, serverDefinitionOf } from './grpc-handlers';
 import { addReflection } from './grpc-reflection';
-import type { Identities } from './identity';
-import type { Logger } from './logger';
+import { type Identities, nameOf } from './identity';
+import { inCall, type Logger, note, notePlan } from './logger';
+import { whileWaitedFor } from './patience';
+import { readRequest, readRequests } from './request-bytes';
 import { authorize } from './roles';
 import { takesMore } from './slow-reader';
 import { Tls13ServerCredentials, type TlsMaterial } from './tls';
@@ -53,7 +55,7 @@ export async function startGrpcServer(options: GrpcServerOptions): Promise<Runni
     const definition: Record<string, MethodDefinition<unknown, unknown>> = {};
     const implementation: UntypedServiceImplementation = {};
     for (const method of service.methods) {
-      definition[method.name] = definitionOf(method);
+      definition[method.name] = serverDefinitionOf(method);
       const handler = handlers[method.localName];
       if (!handler) throw new Error(`${service.typeName}/${method.name} has no handler`);
       implementation[method.name] = adapt(method, handler as (...args: unknown[]) => unknown, options);
@@ -117,6 +119,7 @@ function adapt(
     });
     const run = async (): Promise<unknown> => {
       const caller = await identify(call, identities);
+      note({ caller: nameOf(caller) });
       authorize(caller, name);
       const [surface] = call.metadata.get('aats-surface');
       // On which surface a person stands: another service may say so, and the command line of itself.
@@ -127,38 +130,44 @@ function adapt(
         method: name,
         surface: passedOn ? surface : surface === 'cli' ? 'cli' : 'grpc',
       };
+      if (method.methodKind === 'client_streaming')
+        return handler(readRequests(method.input, call as unknown as AsyncIterable<Buffer>), context);
+      const request = readRequest(method.input, (call as ServerUnaryCall<Buffer, unknown>).request);
+      notePlan(request);
       if (method.methodKind === 'server_streaming')
         return pump(
-          handler((call as ServerWritableStream<unknown, unknown>).request, context) as AsyncIterable<unknown>,
+          handler(request, context) as AsyncIterable<unknown>,
           call as ServerWritableStream<unknown, unknown>,
         );
-      return handler(
-        method.methodKind === 'client_streaming' ? call : (call as ServerUnaryCall<unknown, unknown>).request,
-        context,
-      );
+      return whileWaitedFor(gone.signal, (signal) => handler(request, { ...context, signal }) as Promise<unknown>);
     };
     const finish = (code: string): void => {
       const seconds = Number(process.hrtime.bigint() - begun) / 1e9;
       observe?.(name, code, seconds);
-      logger.info({ method: name, code, ms: Math.round(seconds * 1000) }, 'call');
+      // Signs of life would drown everything else.
+      const level = code === 'OK' && name.endsWith('/Heartbeat') ? 'debug' : 'info';
+      logger[level]({ method: name, outcome: code, ms: Math.round(seconds * 1000) }, 'call');
     };
-    run().then(
-      (response) => {
-        finish('OK');
-        if (callback) callback(null, response);
-        else (call as ServerWritableStream<unknown, unknown>).end();
-      },
-      (error: unknown) => {
-        const edge = toEdgeFailure(error, (id, cause) => {
-          logger.error({ id, err: cause, method: name }, 'unexpected failure');
-        });
-        finish(edge.type);
-        const answer = { code: status.UNKNOWN, details: '', metadata: new Metadata(), ...toGrpcStatus(edge) };
-        if (callback) callback(answer);
-        // Not destroy(): grpc-js sends the status as the stream's end, which a destroyed stream never reaches.
-        else call.emit('error', Object.assign(new Error(answer.details), answer));
-      },
-    );
+    const answer = (): Promise<void> =>
+      run().then(
+        (response) => {
+          finish('OK');
+          if (callback) callback(null, response);
+          else (call as ServerWritableStream<unknown, unknown>).end();
+        },
+        (error: unknown) => {
+          const edge = toEdgeFailure(error, (id, cause) => {
+            logger.error({ id, err: cause, method: name }, 'unexpected failure');
+          });
+          finish(edge.type);
+          const refusal = { code: status.UNKNOWN, details: '', metadata: new Metadata(), ...toGrpcStatus(edge) };
+          if (callback) callback(refusal);
+          // Not destroy(): grpc-js sends the status as the stream's end, which a destroyed stream never reaches.
+          else call.emit('error', Object.assign(new Error(refusal.details), refusal));
+        },
+      );
+    const [traceparent] = call.metadata.get('traceparent');
+    void inCall(typeof traceparent === 'string' ? traceparent : undefined, answer);
   };
 }
 

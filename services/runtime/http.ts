@@ -6,8 +6,8 @@ import { z } from 'zod';
 import { failure } from '../../workflows/contracts/failures';
 import { toEdgeFailure, toProblem } from './failure-status';
 import type { Health } from './health';
-import type { Caller, Identities } from './identity';
-import type { Logger } from './logger';
+import { type Caller, type Identities, nameOf } from './identity';
+import { inCall, type Logger, note } from './logger';
 import type { Metrics } from './metrics';
 import { authorize } from './roles';
 import { httpsOptions, type TlsMaterial } from './tls';
@@ -68,8 +68,14 @@ export function createRestApp(options: RestOptions): { readonly app: Koa; readon
   return { app, router };
 }
 
-/** The caller of a request, by token or else by certificate. Throws Unauthenticated. */
+/** The caller of a request, by token or else by certificate, who is also put on record. Throws Unauthenticated. */
 export async function callerOf(ctx: Context, identities: Identities): Promise<Caller> {
+  const caller = await identify(ctx, identities);
+  note({ caller: nameOf(caller) });
+  return caller;
+}
+
+async function identify(ctx: Context, identities: Identities): Promise<Caller> {
   const authorization = ctx.get('authorization');
   if (authorization !== '') {
     if (!/^Bearer \S+$/.test(authorization)) throw failure('Unauthenticated', 'authorization must be a bearer token');
@@ -86,7 +92,11 @@ export async function callerOf(ctx: Context, identities: Identities): Promise<Ca
 const bodyLimit = 2 * 1024 * 1024;
 
 /** The JSON body, checked; every problem listed, unknown fields refused by strict schemas. Throws InvalidInput. */
-export async function parseBody<S extends z.ZodType>(ctx: Context, schema: S): Promise<z.output<S>> {
+export const parseBody = async <S extends z.ZodType>(ctx: Context, schema: S): Promise<z.output<S>> =>
+  checked(schema, await readBody(ctx));
+
+/** The JSON body, of whatever kind. Throws InvalidInput, and TooLarge before more is read than a body may have. */
+export async function readBody(ctx: Context): Promise<unknown> {
   if (!ctx.is('json')) throw failure('InvalidInput', 'the body must be application/json');
   const chunks: Buffer[] = [];
   let size = 0;
@@ -95,13 +105,11 @@ export async function parseBody<S extends z.ZodType>(ctx: Context, schema: S): P
     if (size > bodyLimit) throw failure('TooLarge', `the body is larger than ${bodyLimit} bytes`);
     chunks.push(chunk as Buffer);
   }
-  let value: unknown;
   try {
-    value = JSON.parse(Buffer.concat(chunks).toString('utf8'));
+    return JSON.parse(Buffer.concat(chunks).toString('utf8')) as unknown;
   } catch {
     throw failure('InvalidInput', 'the body is not JSON');
   }
-  return checked(schema, value);
 }
 
 /** A value checked against its schema; throws InvalidInput with a problem for each thing that is wrong. */
@@ -145,7 +153,7 @@ function problems(logger: Logger): Koa.Middleware {
 }
 
 function requestLog(logger: Logger, metrics: Metrics): Koa.Middleware {
-  return async (ctx, next) => {
+  const answer: Koa.Middleware = async (ctx, next) => {
     const begun = process.hrtime.bigint();
     await next();
     const seconds = Number(process.hrtime.bigint() - begun) / 1e9;
@@ -156,6 +164,11 @@ function requestLog(logger: Logger, metrics: Metrics): Koa.Middleware {
         { method: ctx.method, path: ctx.path, status: ctx.status, ms: Math.round(seconds * 1000) },
         'request',
       );
+  };
+  return async (ctx, next) => {
+    await inCall(ctx.get('traceparent'), async () => {
+      await answer(ctx, next);
+    });
   };
 }
 

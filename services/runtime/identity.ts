@@ -11,6 +11,10 @@ export type Caller =
   | { readonly kind: 'service'; readonly name: string }
   | { readonly kind: 'agent'; readonly name: string };
 
+/** Names are unique among those of one kind. */
+export const nameOf = (caller: Caller): string =>
+  `${caller.kind}/${caller.kind === 'person' ? caller.person.name : caller.name}`;
+
 // Specification, Authentication Methods, HITL Interface.
 export const tokenIssuer = 'auth.aats.ai';
 export const tokenAudience = 'aats-hitl';

@@ -1,4 +1,4 @@
-import { type DescField, type DescMessage, type DescService, ScalarType } from '@bufbuild/protobuf';
+import { type DescField, type DescMessage, type DescService, type JsonValue, ScalarType } from '@bufbuild/protobuf';
 
 export interface RestOperation {
   readonly method: 'get' | 'post';
@@ -11,7 +11,10 @@ export interface RestOperation {
   /** Request fields that come in the query. */
   readonly query?: readonly string[];
   readonly stream?: boolean;
+  /** The body as it is read, when that is not just as it comes. */
+  readonly prepare?: (body: JsonRecord) => JsonRecord;
 }
+export type JsonRecord = Readonly<Record<string, JsonValue>>;
 
 type Schema = Readonly<Record<string, unknown>>;
 

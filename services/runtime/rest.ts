@@ -5,21 +5,22 @@ import {
   type DescMessage,
   type DescMethod,
   type DescService,
-  fromJson,
   type JsonValue,
+  type Message,
   type MessageInitShape,
   ScalarType,
   toJson,
 } from '@bufbuild/protobuf';
 import type { Context } from 'koa';
-import { z } from 'zod';
 import { failure } from '../../workflows/contracts/failures';
 import { toEdgeFailure, toProblem } from './failure-status';
 import type { CallContext, Handlers } from './grpc-handlers';
-import { callerOf, parseBody } from './http';
+import { callerOf, readBody } from './http';
 import type { Identities } from './identity';
-import type { Logger } from './logger';
-import { fieldsOfPath, pathParameters, type RestOperation } from './openapi';
+import { type Logger, notePlan } from './logger';
+import { fieldsOfPath, type JsonRecord, pathParameters, type RestOperation } from './openapi';
+import { whileWaitedFor } from './patience';
+import { readJsonRequest } from './request-json';
 import { authorize } from './roles';
 import { sendEvents, type ServerSentEvent } from './server-sent-events';
 
@@ -48,15 +49,17 @@ export function addOperations<S extends DescService>(
       const caller = await callerOf(ctx, identities);
       authorize(caller, method);
       const request = await requestOf(ctx, operation, desc);
+      notePlan(request);
       const gone = new AbortController();
       // Not of the request: that one closes as soon as its body is read.
       ctx.res.once('close', () => {
         gone.abort();
       });
-      const answer = handler(request, { caller, signal: gone.signal, method, surface: 'rest' });
-      if (operation.stream !== true) ctx.body = json(desc.output, await (answer as Promise<Answer>));
+      const answer = (signal: AbortSignal) => handler(request, { caller, signal, method, surface: 'rest' });
+      if (operation.stream !== true)
+        ctx.body = json(desc.output, await whileWaitedFor(gone.signal, (signal) => answer(signal) as Promise<Answer>));
       else
-        await sendEvents(ctx, eventsOf(desc.output, answer as AsyncIterable<Answer>), (error) => {
+        await sendEvents(ctx, eventsOf(desc.output, answer(gone.signal) as AsyncIterable<Answer>), (error) => {
           const edge = toEdgeFailure(error, (id, cause) => {
             logger.error({ id, err: cause, path: ctx.path }, 'unexpected failure');
           });
@@ -70,26 +73,34 @@ const json = (schema: DescMessage, answer: Answer): object =>
   toJson(schema, create(schema, answer), { alwaysEmitImplicit: true }) as object;
 
 /** Path, query or body, and for a stream where its reader stopped, as the message of the RPC. Throws InvalidInput. */
-async function requestOf(ctx: Context, operation: RestOperation, { input }: DescMethod): Promise<unknown> {
-  const { method, path, query = [], stream } = operation;
-  const sent = method === 'post' ? await parseBody(ctx, z.record(z.string(), z.json())) : queryOf(ctx, input, query);
-  for (const field of fieldsOfPath(path))
-    if (field in sent) throw failure('InvalidInput', `${field} is in the path; leave it out of the rest`);
+async function requestOf(ctx: Context, operation: RestOperation, { input }: DescMethod): Promise<Message> {
+  const { method, path, query = [], stream, prepare = (body: JsonRecord) => body } = operation;
+  const isQuery = method === 'get';
+  const sent = isQuery ? queryOf(ctx, input) : prepare(await bodyOf(ctx));
+  const inPath = fieldsOfPath(path);
+  const found = Object.keys(sent).flatMap((name) => {
+    if (inPath.includes(name)) return [{ pointer: `/${name}`, message: 'is in the path; leave it out of the rest' }];
+    return isQuery && !query.includes(name)
+      ? [{ pointer: `/${name}`, message: `is unknown; there are ${query.join(', ') || 'none'}` }]
+      : [];
+  });
+  const wrong = new Set(found.map(({ pointer }) => pointer.slice(1)));
   const resumeFrom = ctx.get('last-event-id');
   const value = {
-    ...sent,
+    ...Object.fromEntries(Object.entries(sent).filter(([name]) => !wrong.has(name))),
     ...(stream === true && /^\d+$/.test(resumeFrom) && { cursor: resumeFrom }),
     ...fromPath(ctx, path),
   };
-  try {
-    return fromJson(input, value); // refuses unknown fields
-  } catch (error) {
-    const message =
-      error instanceof Error
-        ? error.message.replace(/^cannot decode (field|message) aats\.\w+\.v1\./, '')
-        : 'it does not fit';
-    throw failure('InvalidInput', 'the request does not fit its schema', { details: [{ pointer: '', message }] });
-  }
+  return readJsonRequest(input, value, found);
+}
+
+/** The body of a request that has one; what needs nothing more said may leave it out. */
+async function bodyOf(ctx: Context): Promise<JsonRecord> {
+  if (['', '0'].includes(ctx.get('content-length')) && ctx.get('transfer-encoding') === '') return {};
+  const body = await readBody(ctx);
+  if (typeof body !== 'object' || body === null || Array.isArray(body))
+    throw failure('InvalidInput', 'the body must be a JSON object');
+  return body as JsonRecord;
 }
 
 /** What the path says of the request; the id of an approval is its last three parts, since it holds slashes. */
@@ -102,16 +113,8 @@ function fromPath(ctx: Context, path: string): Record<string, string> {
     : Object.fromEntries(fields.map((field) => [field, values.join('/')]));
 }
 
-/** Query parameters as ProtoJSON, by the types of the message's fields; unknown ones are refused. */
-function queryOf(ctx: Context, message: DescMessage, allowed: readonly string[]): Record<string, JsonValue> {
-  const unknown = Object.keys(ctx.query).filter((name) => !allowed.includes(name));
-  if (unknown.length > 0)
-    throw failure('InvalidInput', 'the query has unknown parameters', {
-      details: unknown.map((name) => ({
-        pointer: `?${name}`,
-        message: `is unknown; there are ${allowed.join(', ') || 'none'}`,
-      })),
-    });
+/** Query parameters as ProtoJSON, by the types of the message's fields. */
+function queryOf(ctx: Context, message: DescMessage): Record<string, JsonValue> {
   return Object.fromEntries(
     Object.entries(ctx.query).map(([name, value]) => {
       const field = message.fields.find(({ jsonName }) => jsonName === name);

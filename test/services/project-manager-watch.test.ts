@@ -123,6 +123,19 @@ describe('watching a plan', () => {
     expect(setup.sources.queries).toBe(2);
   });
 
+  it('looks again when the topic was not read for a while, since the plan may have ended meanwhile', async () => {
+    const setup = createSources();
+    const next = watch(setup);
+    await next();
+    setup.sources.say({ kind: 'gap' }, change(2));
+    expect(await next()).toBe('change 2');
+    setup.sources.at = 5;
+    setup.sources.say({ kind: 'gap' });
+    expect(await next()).toBe('snapshot');
+    setup.sources.say(change(4), change(6, 'succeeded'));
+    expect([await next(), await next()]).toEqual(['change 6', 'end']);
+  });
+
   it('cuts a reader off that lets too much wait', async () => {
     const setup = createSources();
     const next = watch(setup);

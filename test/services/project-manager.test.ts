@@ -104,6 +104,43 @@ describe('project manager', () => {
     expect((answer.json['problems'] as { code: string }[]).map(({ code }) => code).sort()).toEqual(codes);
   });
 
+  it('reads a plan that comes as an object of JSON like its text', async () => {
+    const plan = { name: 'Wrong', tasks: [{ id: 'a', capability: 'echo', needs: ['b'], colour: 'red' }] };
+    const validated = await bench.rest('POST', '/v1/plans/validate', { body: { plan: { plan } } });
+    expect(validated).toMatchObject({ status: 200, json: { valid: false } });
+    const codes = (validated.json['problems'] as { code: string }[]).map(({ code }) => code).sort();
+    expect(codes).toEqual(['BAD_VALUE', 'UNKNOWN_FIELD', 'UNKNOWN_TASK']);
+    const planId = newId();
+    const right = { name: 'hello', tasks: [{ id: 'greet', capability: 'echo' }] };
+    await bench.rest('POST', '/v1/plans', { body: { planId, plan: { plan: right } } });
+    const text = document('name: hello\ntasks:\n  - id: greet\n    capability: echo\n');
+    expect(await plans.startPlan({ planId, plan: text })).toMatchObject({ created: false });
+  });
+
+  it('lists everything that does not fit a request', async () => {
+    const body = { planId: 5, colour: 'red', plan: { document: {} }, inputs: [] };
+    const answer = await bench.rest('POST', '/v1/plans', { body });
+    expect(answer).toMatchObject({ status: 400, type: 'application/problem+json' });
+    expect((answer.json['problems'] as { pointer: string }[]).map(({ pointer }) => pointer).sort()).toEqual([
+      '/colour',
+      '/inputs',
+      '/plan/document',
+      '/planId',
+    ]);
+    const query = await bench.rest('GET', '/v1/plans?colour=red&pageSize=many&states=asleep');
+    expect((query.json['problems'] as { pointer: string }[]).map(({ pointer }) => pointer)).toEqual([
+      '/colour',
+      '/pageSize',
+    ]);
+    expect((await bench.rest('GET', '/v1/plans?states=asleep')).json).toMatchObject({
+      status: 400,
+      problems: [{ pointer: '/states' }],
+    });
+    const nested = `${'{"a":'.repeat(2000)}1${'}'.repeat(2000)}`;
+    const deep = { planId: newId(), plan: { document: hello() }, inputs: JSON.parse(nested) as object };
+    expect((await bench.rest('POST', '/v1/plans', { body: deep })).status).toBe(400);
+  });
+
   it('says what a plan is made of, and warns of capabilities that no agent offers', async () => {
     const text = `name: gated
 tasks:

@@ -28,7 +28,7 @@ describe('failures at the edge', () => {
   });
 
   it('say that trying again helps by statuses that mean so', () => {
-    const hopeful = [status.UNAVAILABLE, status.RESOURCE_EXHAUSTED];
+    const hopeful = [status.UNAVAILABLE, status.RESOURCE_EXHAUSTED, status.DEADLINE_EXCEEDED];
     for (const type of types)
       expect([type, hopeful.includes(edgeStatus[type].grpc)]).toEqual([type, failureTypes[type].retryable]);
   });

@@ -167,6 +167,30 @@ describe('gRPC', () => {
     expect(lines.find((line) => line.includes(id))).toContain('hunter2');
   });
 
+  it("refuses what is no request, or has fields that nobody knows, as the sender's fault", async () => {
+    const raw = new Client(`localhost:${server.port}`, clientCredentials(service));
+    closers.push(() => {
+      raw.close();
+    });
+    const send = (bytes: Buffer): Promise<{ code: number; details: string }> =>
+      new Promise((resolve) => {
+        const keep = (value: Buffer): Buffer => value;
+        const path = '/aats.project.v1.ProjectManager/GetPlan';
+        raw.makeUnaryRequest(path, keep, keep, bytes, () => undefined).on('status', resolve);
+      });
+    const planId = Buffer.from([0x0a, 1, 0x61]);
+    expect(await send(planId)).toMatchObject({ code: 0 });
+    expect(await send(Buffer.concat([planId, Buffer.from([0x98, 0x06, 1])]))).toMatchObject({
+      code: 3,
+      details: 'the request has fields that this server does not know',
+    });
+    for (const garbage of [Buffer.from([0x0a, 200]), Buffer.alloc(1000, 0xff), Buffer.alloc(10_000, 0x0b)])
+      expect(await send(garbage)).toMatchObject({
+        code: 3,
+        details: 'the request is no aats.project.v1.GetPlanRequest',
+      });
+  });
+
   it('refuses requests over its limit', async () => {
     await expect(client.getPlan({ planId: 'x'.repeat(1_100_000) })).rejects.toMatchObject({ type: 'TooLarge' });
   });

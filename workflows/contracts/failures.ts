@@ -33,6 +33,7 @@ export const failureTypes = {
   StoreUnavailable: { retryable: true },
   WorkflowUnavailable: { retryable: true },
   Draining: { retryable: true },
+  DeadlineExceeded: { retryable: true },
 } as const;
 export type FailureType = keyof typeof failureTypes;
 
