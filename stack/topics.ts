@@ -41,7 +41,8 @@ export const topicRules: readonly TopicRule[] = [
   rule('communication-coordinator', 'TOPIC', 'agent.*', 'READ', 'WRITE', 'CREATE', 'DESCRIBE'),
   rule('communication-coordinator', 'TOPIC', 'system.events.*', 'READ', 'WRITE', 'DESCRIBE'),
   rule('communication-coordinator', 'GROUP', 'coordinator*', 'READ'),
-  rule('communication-coordinator', 'GROUP', 'agents.*', 'DESCRIBE'),
+  // To see how far agents are, and to take over what waits for those of a capability that left the bus.
+  rule('communication-coordinator', 'GROUP', 'agents.*', 'READ'),
   rule('worker-plans', 'TOPIC', 'agent.tasks.*', 'WRITE', 'DESCRIBE'),
   rule('worker-plans', 'TOPIC', topics.plans, 'WRITE', 'DESCRIBE'),
   rule('agent', 'TOPIC', 'agent.tasks.*', 'READ', 'DESCRIBE'),

@@ -23,7 +23,8 @@ export function createKafka(config: KafkaConfig, clientId: string, log: KafkaLog
       username: config.AATS_KAFKA_USER,
       password: readFileSync(config.AATS_KAFKA_PASSWORD_FILE, 'utf8').trimEnd(),
     },
-    connectionTimeout: 2000,
+    // A broker that starts again on a busy machine has handshakes of all its clients to do: giving up early makes it more.
+    connectionTimeout: 6000,
     requestTimeout: 10_000,
     retry: { initialRetryTime: 100, maxRetryTime: 3000, retries: 8 },
     logLevel: logLevel.WARN,

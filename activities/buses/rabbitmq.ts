@@ -18,6 +18,8 @@ export interface RabbitMq {
    * pause. Gives the function that ends it.
    */
   consume(setUp: (channel: Channel) => Promise<unknown>): () => Promise<void>;
+  /** Messages that nobody has taken from a queue; the queue must exist. */
+  messageCount(queue: string): Promise<number>;
   ping(): Promise<void>;
   close(): Promise<void>;
 }
@@ -97,6 +99,16 @@ export function createRabbitMq(
         ended = true;
         await current?.close().catch(() => undefined);
       };
+    },
+    async messageCount(queue) {
+      // A queue that is not there closes the channel: not that of everything else.
+      const made = await (await connected()).createChannel();
+      made.on('error', () => undefined);
+      try {
+        return (await made.checkQueue(queue)).messageCount;
+      } finally {
+        await made.close().catch(() => undefined);
+      }
     },
     async ping() {
       await (await publisher()).checkExchange('agent.direct');

@@ -53,7 +53,11 @@ export function createTaskPublisher(options: {
       try {
         await Promise.all([
           topicMessages.length > 0
-            ? producer.sendBatch({ acks: acknowledgedByAll, timeout: impatientTimeoutMs, topicMessages })
+            ? within(
+                impatientTimeoutMs,
+                producer.sendBatch({ acks: acknowledgedByAll, timeout: impatientTimeoutMs, topicMessages }),
+                'Kafka did not confirm in time',
+              )
             : undefined,
           byQueue.length > 0 ? toQueues(rabbitmq, byQueue) : undefined,
           cancels.length > 0 ? cancelAttempts(cancels) : undefined,

@@ -1,3 +1,4 @@
+import { ApplicationFailure } from '@temporalio/common';
 import { failure } from '../../workflows/contracts/failures';
 import type { AgentRegistration, Transport } from '../../workflows/contracts/messages';
 import type { RedisCluster } from './redis';
@@ -11,6 +12,10 @@ export interface AttemptKey {
 export interface HeldAttempt extends AttemptKey {
   readonly agent: string;
 }
+/** An attempt and how often it is heard of. */
+export interface RunningAttempt extends AttemptKey {
+  readonly heartbeatMs: number;
+}
 export interface PresentAgent extends AgentRegistration {
   readonly identity: string;
   readonly state: 'ready' | 'draining';
@@ -19,26 +24,48 @@ export interface PresentAgent extends AgentRegistration {
   readonly lastHeardAt: string;
 }
 
-/** What is known of running agents; everything here has a lifetime and may be lost: agents say it again. */
+/**
+ * What is known of running agents; everything here has a lifetime and may be lost: agents say it again. Rejects with
+ * StoreUnavailable when Redis has not answered for some seconds.
+ */
 export interface Presence {
-  /** Makes the agent known, or replaces what it said. Throws TransportConflict while agents serve a capability otherwise. */
+  /**
+   * Throws what `register` would: TransportConflict while agents serve a capability otherwise, PermissionDenied while
+   * the id is that of an agent with another identity.
+   */
+  mayRegister(agent: AgentRegistration, identity: string): Promise<void>;
+  /** Makes the agent known, or replaces what it said. */
   register(agent: AgentRegistration, identity: string): Promise<PresentAgent>;
-  /** A sign of life of the agent and of its attempts; throws AgentNotFound when it is not known (any more). */
+  /**
+   * A sign of life of the agent and of its attempts; throws AgentNotFound when it is not known (any more), and
+   * PermissionDenied when another identity registered it.
+   */
   heartbeat(
     agentId: string,
-    running: readonly (AttemptKey & { readonly heartbeatMs: number })[],
+    identity: string,
+    running: readonly RunningAttempt[],
   ): Promise<{ readonly cancel: readonly AttemptKey[]; readonly drain: boolean }>;
+  /** Until it registers anew. */
   drain(agentId: string): Promise<PresentAgent>;
+  /** As an agent itself: throws PermissionDenied when another identity registered it. */
+  drainAs(agentId: string, identity: string): Promise<PresentAgent>;
   get(agentId: string): Promise<PresentAgent>;
   list(): Promise<readonly PresentAgent[]>;
   /** Transports of capabilities that were ever offered. */
   transports(capabilities: readonly string[]): Promise<ReadonlyMap<string, Transport>>;
   knownCapabilities(): Promise<ReadonlyMap<string, Transport>>;
+  /** Capabilities that were ever served over RabbitMQ: their queues exist. */
+  queuedCapabilities(): Promise<readonly string[]>;
   /** Attempts began: two missed heartbeats end each. */
   lease(attempts: readonly (HeldAttempt & { readonly heartbeatMs: number })[]): Promise<void>;
   release(attempts: readonly HeldAttempt[]): Promise<void>;
   /** Leases that ran out; they stay until released, so a crash here loses none. */
   expired(limit: number): Promise<readonly HeldAttempt[]>;
+  /**
+   * Says that somebody hears signs of life now. When nobody did for a while, over a restart or an outage, all leases
+   * last as much longer, and some seconds more in which agents find the way again; gives by how many ms.
+   */
+  listening(): Promise<number>;
   /** Remembers for a day that these attempts are to stop. */
   cancel(attempts: readonly AttemptKey[]): Promise<void>;
   ping(): Promise<unknown>;
@@ -46,8 +73,11 @@ export interface Presence {
 
 const index = 'presence:index';
 const leases = 'leases:attempts';
+const listenedAt = 'leases:listened';
 const capabilities = 'capability:transports';
+const queued = 'capability:queued';
 const agentKey = (agentId: string): string => `presence:agent:${agentId}`;
+const drainKey = (agentId: string): string => `presence:draining:${agentId}`;
 const servingKey = (capability: string): string => `capability:agents:${capability}`;
 const cancelKey = ({ planId, taskId, attempt }: AttemptKey): string => `cancel:${planId}/${taskId}/${attempt}`;
 const member = ({ planId, taskId, attempt, agent }: HeldAttempt): string => `${planId} ${taskId} ${attempt} ${agent}`;
@@ -56,12 +86,20 @@ const dayMs = 86_400_000;
 /** Time that the way of a lost task to its next agent takes: part of the two heartbeats, not added to them. */
 const handOverMs = 200;
 const leaseMs = (heartbeatMs: number): number => Math.max(heartbeatMs, 2 * heartbeatMs - handOverMs);
+/** Less than the callers' own deadlines, so that they learn why. */
+const answersWithinMs = 4000;
+/** A gap in listening that is none of a busy process. */
+const deafAfterMs = 2000;
+/** As long as clients of ours pause at most, after an outage of some seconds, before they connect again. */
+const findsAgainMs = 3000;
 
 export function createPresence(redis: RedisCluster, options: { readonly expiresMs: number }): Presence {
   const { expiresMs } = options;
   const read = async (agentId: string): Promise<PresentAgent | undefined> => {
-    const text = await redis.get(agentKey(agentId));
-    return text === null ? undefined : (JSON.parse(text) as PresentAgent);
+    const [text, draining] = await Promise.all([redis.get(agentKey(agentId)), redis.exists(drainKey(agentId))]);
+    if (text === null) return undefined;
+    const agent = JSON.parse(text) as PresentAgent;
+    return draining === 1 ? { ...agent, state: 'draining' } : agent;
   };
   const known = async (agentId: string): Promise<PresentAgent> => {
     const agent = await read(agentId);
@@ -70,7 +108,7 @@ export function createPresence(redis: RedisCluster, options: { readonly expiresM
   };
   const keep = async (agent: PresentAgent): Promise<PresentAgent> => {
     const expiresAt = Date.now() + expiresMs;
-    await redis.set(agentKey(agent.agentId), JSON.stringify(agent), 'PX', expiresMs);
+    await redis.set(agentKey(agent.agentId), JSON.stringify({ ...agent, state: 'ready' }), 'PX', expiresMs);
     await redis.zadd(index, expiresAt, agent.agentId);
     for (const { name } of agent.capabilities) await redis.zadd(servingKey(name), expiresAt, agent.agentId);
     return agent;
@@ -82,23 +120,56 @@ export function createPresence(redis: RedisCluster, options: { readonly expiresM
   };
   const transports = async (): Promise<Map<string, Transport>> =>
     new Map(Object.entries(await redis.hgetall(capabilities)) as [string, Transport][]);
+  /** Throws while others serve the capability over the other bus. */
+  const refuseConflict = async (capability: string, { agentId, transport }: AgentRegistration): Promise<void> => {
+    const now = await redis.hget(capabilities, capability);
+    if (now === null || now === transport) return;
+    await redis.zremrangebyscore(servingKey(capability), '0', String(Date.now()));
+    const others = (await redis.zrangebyscore(servingKey(capability), '0', '+inf')).filter((id) => id !== agentId);
+    if (others.length > 0)
+      throw failure(
+        'TransportConflict',
+        `capability ${capability} is served over ${now} by ${others[0] ?? ''}; stop those agents first`,
+      );
+  };
+  /** Said before it is looked whether others serve it: of two that come at once, at least one then sees the other. */
+  const claim = async (capability: string, agent: AgentRegistration): Promise<void> => {
+    await redis.zadd(servingKey(capability), Date.now() + expiresMs, agent.agentId);
+    await redis.hsetnx(capabilities, capability, agent.transport);
+    try {
+      await refuseConflict(capability, agent);
+    } catch (error) {
+      await redis.zrem(servingKey(capability), agent.agentId);
+      throw error;
+    }
+    await redis.hset(capabilities, capability, agent.transport);
+  };
+  const refuseForeign = (agent: PresentAgent | undefined, identity: string): void => {
+    if (agent && agent.identity !== identity)
+      throw failure(
+        'PermissionDenied',
+        `agent ${agent.agentId} was registered by ${agent.identity}, not by ${identity}`,
+      );
+  };
 
-  return {
+  const drain: Presence['drain'] = async (agentId) => {
+    const agent = await known(agentId);
+    await redis.set(drainKey(agentId), '1', 'PX', dayMs);
+    return { ...agent, state: 'draining' };
+  };
+
+  return withinReason({
+    async mayRegister(agent, identity) {
+      refuseForeign(await read(agent.agentId), identity);
+      for (const { name } of agent.capabilities) await refuseConflict(name, agent);
+    },
     async register(agent, identity) {
-      const fixed = await transports();
-      for (const { name } of agent.capabilities) {
-        const transport = fixed.get(name);
-        if (transport === undefined || transport === agent.transport) continue;
-        await redis.zremrangebyscore(servingKey(name), '0', String(Date.now()));
-        const others = (await redis.zrangebyscore(servingKey(name), '0', '+inf')).filter((id) => id !== agent.agentId);
-        if (others.length > 0)
-          throw failure(
-            'TransportConflict',
-            `capability ${name} is served over ${transport} by ${others[0] ?? ''}; stop those agents first`,
-          );
-      }
-      for (const { name } of agent.capabilities) await redis.hset(capabilities, name, agent.transport);
       const before = await read(agent.agentId);
+      refuseForeign(before, identity);
+      const names = agent.capabilities.map(({ name }) => name);
+      for (const name of names) await claim(name, agent);
+      if (agent.transport === 'rabbitmq') await redis.sadd(queued, ...names);
+      await redis.del(drainKey(agent.agentId));
       const now = new Date().toISOString();
       return keep({
         ...agent,
@@ -109,8 +180,9 @@ export function createPresence(redis: RedisCluster, options: { readonly expiresM
         lastHeardAt: now,
       });
     },
-    async heartbeat(agentId, running) {
+    async heartbeat(agentId, identity, running) {
       const agent = await known(agentId);
+      refuseForeign(agent, identity);
       await keep({ ...agent, running: running.length, lastHeardAt: new Date().toISOString() });
       await lease(running.map((one) => ({ ...one, agent: agentId })));
       const wanted = await Promise.all(running.map((one) => redis.exists(cancelKey(one))));
@@ -121,7 +193,11 @@ export function createPresence(redis: RedisCluster, options: { readonly expiresM
         drain: agent.state === 'draining',
       };
     },
-    drain: async (agentId) => keep({ ...(await known(agentId)), state: 'draining' }),
+    drain,
+    async drainAs(agentId, identity) {
+      refuseForeign(await known(agentId), identity);
+      return drain(agentId);
+    },
     get: known,
     async list() {
       await redis.zremrangebyscore(index, '0', String(Date.now() - dayMs));
@@ -139,6 +215,7 @@ export function createPresence(redis: RedisCluster, options: { readonly expiresM
       );
     },
     knownCapabilities: transports,
+    queuedCapabilities: () => redis.smembers(queued),
     lease,
     async release(attempts) {
       if (attempts.length > 0) await redis.zrem(leases, ...attempts.map(member));
@@ -150,9 +227,49 @@ export function createPresence(redis: RedisCluster, options: { readonly expiresM
         return { planId, taskId, attempt: Number(attempt), agent };
       });
     },
+    async listening() {
+      const before = Number((await redis.getset(listenedAt, String(Date.now()))) ?? Date.now());
+      const deaf = Date.now() - before;
+      if (deaf < deafAfterMs) return 0;
+      const held = await redis.zrange(leases, '0', '-1', 'WITHSCORES');
+      const longer = held.flatMap((text, at) =>
+        at % 2 === 0 ? [Number(held[at + 1]) + deaf + findsAgainMs, text] : [],
+      );
+      if (longer.length > 0) await redis.zadd(leases, 'XX', ...longer);
+      return deaf + findsAgainMs;
+    },
     async cancel(attempts) {
       await Promise.all(attempts.map((one) => redis.set(cancelKey(one), '1', 'PX', dayMs)));
     },
     ping: () => redis.hlen(capabilities),
+  });
+}
+
+/** Redis' client waits for a failover, for ever if it has to; whoever asks here does not. */
+function withinReason(presence: Presence): Presence {
+  const patient = <A extends unknown[], T>(ask: (...args: A) => Promise<T>) => {
+    return async (...args: A): Promise<T> => {
+      let timer: NodeJS.Timeout | undefined;
+      const late = new Promise<never>((_resolve, reject) => {
+        timer = setTimeout(() => {
+          reject(failure('StoreUnavailable', 'Redis does not answer; try again'));
+        }, answersWithinMs);
+      });
+      try {
+        return await Promise.race([ask(...args), late]);
+      } catch (error) {
+        if (error instanceof ApplicationFailure) throw error;
+        throw failure('StoreUnavailable', 'Redis does not answer; try again', {
+          ...(error instanceof Error && { cause: error }),
+        });
+      } finally {
+        clearTimeout(timer);
+      }
+    };
   };
+  return Object.fromEntries(
+    Object.entries(presence as unknown as Record<string, (...args: unknown[]) => Promise<unknown>>).map(
+      ([name, ask]) => [name, patient(ask)],
+    ),
+  ) as unknown as Presence;
 }

@@ -6,6 +6,7 @@ import { failure } from '../../workflows/contracts/failures';
 import type { AgentRegistration, Transport } from '../../workflows/contracts/messages';
 import { validateMessage } from '../../activities/buses/message-schemas';
 import type { Handlers } from '../runtime/grpc';
+import { nameOf } from '../runtime/identity';
 import type { Topology } from './topology';
 
 const duration = (milliseconds: number) => ({
@@ -17,32 +18,35 @@ export interface RegistryOptions {
   readonly presence: Presence;
   readonly topology: Topology;
   readonly heartbeatMs: number;
-  /** A capability's topics may be new: reports on them must be read. */
-  readonly onTopics: () => Promise<void>;
+  /** An agent serves capabilities whose topics may be new, or that were served otherwise before. */
+  readonly onServed: () => void;
+  /** Tasks published but not begun, by capability, as they were measured last. */
+  readonly queueLengths: () => ReadonlyMap<string, number>;
   readonly onCancel: (attempts: readonly { planId: string; taskId: string; attempt: number }[]) => Promise<void>;
 }
 
 /** Registers an agent, over whichever way it came. */
-export function createRegistration({ presence, topology, onTopics }: RegistryOptions) {
+export function createRegistration({ presence, topology, onServed }: RegistryOptions) {
   return async (registration: AgentRegistration, identity: string): Promise<PresentAgent> => {
     const problems = validateMessage('agentRegistered', registration);
     if (problems.length > 0)
       throw failure('InvalidInput', 'the registration is wrong', {
         details: problems.map(({ pointer, message }) => ({ pointer, message })),
       });
+    await presence.mayRegister(registration, identity);
+    // The way first: as soon as the agent is known, tasks are sent.
+    for (const { name } of registration.capabilities) await topology.ensure(name, registration.transport);
     const agent = await presence.register(registration, identity);
-    for (const { name } of agent.capabilities) await topology.ensure(name, agent.transport);
-    if (agent.transport === 'kafka') await onTopics();
+    onServed();
     return agent;
   };
 }
 
 export function createCoordinatorHandlers(options: RegistryOptions): Handlers<typeof CommunicationCoordinator> {
-  const { presence, topology, heartbeatMs, onCancel } = options;
+  const { presence, topology, heartbeatMs, onCancel, queueLengths } = options;
   const register = createRegistration(options);
   return {
     async registerAgent(request, { caller }) {
-      const identity = caller.kind === 'person' ? caller.person.name : `${caller.kind}/${caller.name}`;
       await register(
         {
           agentId: request.agentId,
@@ -55,11 +59,11 @@ export function createCoordinatorHandlers(options: RegistryOptions): Handlers<ty
             ...(output && { output }),
           })),
         },
-        identity,
+        nameOf(caller),
       );
       return { heartbeat: duration(heartbeatMs) };
     },
-    async heartbeat({ agentId, running }) {
+    async heartbeat({ agentId, running }, { caller }) {
       const attempts = running.flatMap(({ attempt, heartbeat }) =>
         attempt
           ? [
@@ -72,20 +76,22 @@ export function createCoordinatorHandlers(options: RegistryOptions): Handlers<ty
             ]
           : [],
       );
-      const { cancel, drain } = await presence.heartbeat(agentId, attempts);
+      const { cancel, drain } = await presence.heartbeat(agentId, nameOf(caller), attempts);
       return { cancel: cancel.map((one) => ({ ...one })), drain };
     },
-    drainAgent: async ({ agentId }) => ({ agent: toProto(await presence.drain(agentId)) }),
+    drainAgent: async ({ agentId }, { caller }) => ({
+      agent: toProto(
+        await (caller.kind === 'agent' ? presence.drainAs(agentId, nameOf(caller)) : presence.drain(agentId)),
+      ),
+    }),
     async listAgents({ capability }) {
       const agents = (await presence.list()).filter(
         (agent) => capability === '' || agent.capabilities.some(({ name }) => name === capability),
       );
-      const known = await presence.knownCapabilities();
-      const served = new Map([...known].filter(([name]) => capability === '' || name === capability));
-      const lengths = await topology.queueLengths(served).catch(() => new Map<string, number>());
+      const lengths = [...queueLengths()].filter(([name]) => capability === '' || name === capability);
       return {
         agents: agents.map(toProto),
-        queued: Object.fromEntries([...lengths].map(([name, length]) => [name, BigInt(length)])),
+        queued: Object.fromEntries(lengths.map(([name, length]) => [name, BigInt(length)])),
       };
     },
     getAgent: async ({ agentId }) => ({ agent: toProto(await presence.get(agentId)) }),

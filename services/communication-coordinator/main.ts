@@ -3,6 +3,6 @@ import { runProcess } from '../runtime/shutdown';
 import { coordinatorConfig } from './config';
 import { startCoordinator } from './service';
 
-runProcess('communication-coordinator', (lifecycle) =>
-  startCoordinator(loadConfig(coordinatorConfig, process.env), lifecycle),
-);
+runProcess('communication-coordinator', async (lifecycle) => {
+  await startCoordinator(loadConfig(coordinatorConfig, process.env), lifecycle);
+});

@@ -1,15 +1,13 @@
 import { createHash } from 'node:crypto';
-import { setTimeout as wait } from 'node:timers/promises';
-import { ApplicationFailure } from '@temporalio/common';
 import { Counter, Gauge, Histogram } from 'prom-client';
-import { createKafka, createProducer } from '../../activities/buses/kafka';
-import { cloudEvent, contentType, MessageRefused } from '../../activities/buses/cloud-event';
+import { acknowledgedByAll, createKafka, createProducer } from '../../activities/buses/kafka';
+import { type CloudEvent, cloudEvent, contentType, traceparentOf } from '../../activities/buses/cloud-event';
 import { createRabbitMq, publishConfirmed } from '../../activities/buses/rabbitmq';
 import { createPresence } from '../../activities/stores/presence';
 import { createRedis } from '../../activities/stores/redis';
 import { CommunicationCoordinator } from '../../proto/aats/communication/v1/communication_pb';
 import { Artifacts } from '../../proto/aats/data/v1/data_pb';
-import { exchanges, queues, type TaskReport } from '../../workflows/contracts/messages';
+import { exchanges, queues, type TaskReport, topics } from '../../workflows/contracts/messages';
 import type { Json } from '../../workflows/contracts/json';
 import { implement, startGrpcServer } from '../runtime/grpc';
 import { createGrpcClient } from '../runtime/grpc-client';
@@ -17,17 +15,21 @@ import { createHealth } from '../runtime/health';
 import { createRestApp, startHttpsServer } from '../runtime/http';
 import { createIdentities } from '../runtime/identity';
 import { createMetrics } from '../runtime/metrics';
+import { openApiOf } from '../runtime/openapi';
+import { addOperations } from '../runtime/rest';
 import type { Lifecycle } from '../runtime/shutdown';
 import { connectTemporal } from '../runtime/temporal';
 import { clientCredentials, readTls } from '../runtime/tls';
+import { createBusAgents } from './bus-agents';
 import type { CoordinatorConfig } from './config';
 import { createCoordinatorHandlers, createRegistration, type RegistryOptions } from './handlers';
 import { createKafkaReports } from './kafka-reports';
 import { createReportGatherer } from './report-gatherer';
 import { createReportIntake } from './report-intake';
-import { addRoutes } from './routes';
+import { operations } from './operations';
+import { consumeResponses } from './responses';
 import { registerSchemas } from './schema-registration';
-import { createTopology } from './topology';
+import { createTopology, type Served } from './topology';
 
 const graceSeconds = 10;
 const sweepEveryMs = 100;
@@ -35,7 +37,10 @@ const measureEveryMs = 5_000;
 const source = 'aats/communication-coordinator';
 
 /** Starts the facade of agents: registry, routes, and the way of reports back to the plans. Many may run. */
-export async function startCoordinator(config: CoordinatorConfig, lifecycle: Lifecycle): Promise<void> {
+export async function startCoordinator(
+  config: CoordinatorConfig,
+  lifecycle: Lifecycle,
+): Promise<{ readonly grpcPort: number; readonly restPort: number }> {
   const { logger } = lifecycle;
   const tls = readTls(config);
   const metrics = createMetrics('communication-coordinator');
@@ -67,8 +72,7 @@ export async function startCoordinator(config: CoordinatorConfig, lifecycle: Lif
   const kafka = createKafka(config, 'communication-coordinator', warn);
   const rabbitmq = createRabbitMq(config, warn);
   lifecycle.onStop('RabbitMQ', () => rabbitmq.close());
-  const [admin, producer] = [kafka.admin({ retry: { retries: 20 } }), createProducer(kafka)];
-  await Promise.all([admin.connect(), producer.connect()]);
+  const [admin, producer] = [kafka.admin({ retry: { retries: 3 } }), createProducer(kafka)];
   lifecycle.onStop('Kafka', async () => Promise.all([admin.disconnect(), producer.disconnect()]));
 
   const artifacts = createGrpcClient(Artifacts, {
@@ -110,11 +114,66 @@ export async function startCoordinator(config: CoordinatorConfig, lifecycle: Lif
     },
   });
   lifecycle.onStop('reports', () => gatherer.close());
+  const onQueue = async (exchange: string, key: string, event: CloudEvent<unknown>): Promise<void> =>
+    publishConfirmed(await rabbitmq.publisher(), exchange, key, Buffer.from(JSON.stringify(event)), {
+      messageId: event.id,
+      contentType,
+      type: event.type,
+    });
+  const topology = createTopology({
+    kafka,
+    admin,
+    producer,
+    rabbitmq,
+    replication: config.AATS_KAFKA_REPLICATION,
+    logger,
+  });
+  lifecycle.onStop('topology', () => topology.close());
+  let lengths: ReadonlyMap<string, number> = new Map();
+  const served = async (): Promise<Served> => {
+    const [transports, queued] = await Promise.all([presence.knownCapabilities(), presence.queuedCapabilities()]);
+    return { transports, queued };
+  };
+  const moveStranded = async (): Promise<void> => topology.moveStranded(await served());
+
+  const registry: RegistryOptions = {
+    presence,
+    topology,
+    heartbeatMs: config.AATS_AGENT_HEARTBEAT_MS,
+    queueLengths: () => lengths,
+    onServed: () => {
+      void kafkaReports.refresh();
+      moveStranded().catch((error: unknown) => {
+        logger.warn({ err: error }, 'tasks on the other bus could not be looked for; done later');
+      });
+    },
+    // Agents that have only the bus hear of it there; those on gRPC with their next heartbeat.
+    onCancel: async (attempts) => {
+      const traceparent = attempts[0] && traceparentOf(attempts[0].planId, `cancel ${attempts[0].taskId}`);
+      await onQueue(
+        exchanges.fanout,
+        '',
+        cloudEvent('taskCancelled', { source, traceparent, data: { attempts } }),
+      ).catch((error: unknown) => {
+        logger.warn({ err: error }, 'cancellation could not be broadcast');
+      });
+    },
+  };
+  const register = createRegistration(registry);
   const intake = createReportIntake({
     gatherer,
     presence,
     producer,
     storeOutput,
+    bury: async ({ from }, event) => {
+      if (from === queues.responses) return onQueue(exchanges.dead, '', event);
+      await producer.send({
+        topic: topics.deadLetters,
+        acks: acknowledgedByAll,
+        messages: [{ key: from, value: JSON.stringify(event) }],
+      });
+    },
+    onAgent: createBusAgents(presence, register, logger),
     observe: {
       report: (kind) => {
         reportsTotal.inc({ kind });
@@ -125,69 +184,18 @@ export async function startCoordinator(config: CoordinatorConfig, lifecycle: Lif
       leaseProblem: (error) => {
         logger.warn({ err: error }, 'a lease could not be kept');
       },
+      progressLost: (error) => {
+        logger.warn({ err: error }, 'progress could not be passed on');
+      },
     },
   });
-  const topology = createTopology({
-    kafka,
-    admin,
-    rabbitmq,
-    replication: config.AATS_KAFKA_REPLICATION,
-    logger,
-  });
-  lifecycle.onStop('topology', () => topology.close());
-  const kafkaReports = createKafkaReports(kafka, admin, (messages) => intake(messages), logger);
+  const kafkaReports = createKafkaReports(kafka, admin, intake, logger);
   lifecycle.onStop('Kafka reports', () => kafkaReports.close());
-
-  const registry: RegistryOptions = {
-    presence,
-    topology,
-    heartbeatMs: config.AATS_AGENT_HEARTBEAT_MS,
-    onTopics: () => kafkaReports.refresh(),
-    // Agents that have only the bus hear of it there; those on gRPC with their next heartbeat.
-    onCancel: async (attempts) => {
-      const event = cloudEvent('taskCancelled', { source, data: { attempts } });
-      await publishConfirmed(await rabbitmq.publisher(), exchanges.fanout, '', Buffer.from(JSON.stringify(event)), {
-        messageId: event.id,
-        contentType,
-        type: event.type,
-      }).catch((error: unknown) => {
-        logger.warn({ err: error }, 'cancellation could not be broadcast');
-      });
-    },
-  };
-  const register = createRegistration(registry);
-  const stopConsuming = rabbitmq.consume(async (channel) => {
-    await channel.prefetch(500);
-    await channel.consume(queues.responses, (message) => {
-      if (!message) return;
-      intake([{ value: message.content, from: queues.responses }], async (event) => {
-        try {
-          if (event.name === 'agentRegistered') await register(event.data, 'bus');
-          else if (event.name === 'agentHeartbeat') await presence.heartbeat(event.data.agentId, event.data.running);
-          else if (event.name === 'agentDraining') await presence.drain(event.data.agentId);
-        } catch (error) {
-          if (!(error instanceof ApplicationFailure) || !error.nonRetryable) throw error;
-          // Who is not known (any more) registers again; whatever else is wrong stays wrong however often it is taken.
-          if (error.type !== 'AgentNotFound') throw new MessageRefused(error.message);
-        }
-      })
-        .then(
-          () => {
-            channel.ack(message);
-          },
-          (error: unknown) => {
-            logger.warn({ err: error }, 'a response could not be taken; it comes again');
-            return wait(500).then(() => {
-              channel.nack(message, false, true);
-            });
-          },
-        )
-        .catch(() => undefined); // the channel closed meanwhile: the broker sends it again
-    });
-  });
-  lifecycle.onStop('responses', stopConsuming);
+  lifecycle.onStop('responses', consumeResponses(rabbitmq, intake, logger));
 
   repeat('leases', sweepEveryMs, async () => {
+    const longerMs = await presence.listening();
+    if (longerMs > 0) logger.info({ longerMs }, 'nobody listened for a while: agents get longer to be heard of');
     const expired = await presence.expired(500);
     const byPlan = new Map<string, TaskReport[]>();
     for (const attempt of expired)
@@ -200,9 +208,11 @@ export async function startCoordinator(config: CoordinatorConfig, lifecycle: Lif
     if (expired.length > 0) logger.info({ attempts: expired.length }, 'agents were not heard of any more');
   });
   repeat('queue lengths', measureEveryMs, async () => {
-    for (const [capability, length] of await topology.queueLengths(await presence.knownCapabilities()))
-      queueLength.set({ capability }, length);
+    lengths = await topology.queueLengths(await served());
+    queueLength.reset();
+    for (const [capability, length] of lengths) queueLength.set({ capability }, length);
     await kafkaReports.refresh();
+    await moveStranded();
   });
   repeat(
     'schemas',
@@ -213,7 +223,16 @@ export async function startCoordinator(config: CoordinatorConfig, lifecycle: Lif
     { once: true },
   );
 
-  await kafkaReports.refresh();
+  // It serves what it can while a bus is away, and says so by its health.
+  repeat(
+    'Kafka',
+    1_000,
+    async () => {
+      await Promise.all([admin.connect(), producer.connect()]);
+      await kafkaReports.refresh();
+    },
+    { once: true },
+  );
   const identities = createIdentities({ jwksUrl: config.AATS_JWKS_URL, ca: tls.ca });
   const health = createHealth({
     temporal: () => temporal.workflowService.getSystemInfo({}),
@@ -234,10 +253,12 @@ export async function startCoordinator(config: CoordinatorConfig, lifecycle: Lif
     services: [implement(CommunicationCoordinator, handlers)],
   });
   lifecycle.onStop('gRPC', () => grpc.drain(graceSeconds));
-  const { app, router } = createRestApp({ identities, logger, health, metrics });
-  addRoutes(router, identities, handlers);
+  const openapi = openApiOf('AATS communication coordinator', operations);
+  const { app, router } = createRestApp({ identities, logger, health, metrics, openapi });
+  addOperations({ router, identities, logger }, CommunicationCoordinator, handlers, operations);
   const https = await startHttpsServer({ tls, port: config.AATS_REST_PORT, app });
   lifecycle.onStop('REST', () => https.close(graceSeconds));
+  return { grpcPort: grpc.port, restPort: https.port };
 
   /** One run at a time; a failed one is said and tried again. */
   function repeat(name: string, everyMs: number, work: () => Promise<void>, { once = false } = {}): void {
