@@ -32,6 +32,7 @@ export async function kafkaAsAdmin(ctx: StackContext): Promise<Kafka> {
     brokers: [...brokers(ctx)],
     ssl: { ca: [readFileSync(ca, 'utf8')], minVersion: 'TLSv1.3' },
     sasl: { mechanism: 'scram-sha-512', username: 'admin', password: (await ctx.secret('kafka-admin')).value },
+    connectionTimeout: 10_000, // a broker that just starts, on a busy machine
     logLevel: logLevel.NOTHING,
     retry: { retries: 3 },
   });
