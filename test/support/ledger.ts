@@ -1,4 +1,15 @@
-import { closeSync, existsSync, mkdirSync, openSync, readdirSync, readFileSync, writeSync } from 'node:fs';
+import { randomUUID } from 'node:crypto';
+import {
+  closeSync,
+  existsSync,
+  linkSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  unlinkSync,
+  writeSync,
+} from 'node:fs';
 import { join } from 'node:path';
 
 /** Work that an agent began; tasks are named by their idempotency key. */
@@ -36,12 +47,17 @@ export function openLedger(folder: string) {
     },
     /** Makes the entry, or gives the one that is there. */
     apply(task: string, entry: Entry): Entry {
+      // Whole before it has its name: whoever reads never sees half of one.
+      const made = join(folder, randomUUID());
+      append(made, 'wx', JSON.stringify(entry));
       try {
-        append(fileOf(task), 'wx', JSON.stringify(entry));
+        linkSync(made, fileOf(task));
         return entry;
       } catch (error) {
         if ((error as NodeJS.ErrnoException).code === 'EEXIST') return read(task);
         throw error;
+      } finally {
+        unlinkSync(made);
       }
     },
     /** Tasks of a wave wait until it is open; wave 0 always is. So a test decides how far a plan can get. */
