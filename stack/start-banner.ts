@@ -34,7 +34,7 @@ export function bannerLines(options: BannerOptions): readonly string[] {
     ...peopleLines(paint, people),
     paint(
       'dim',
-      `            codes change in ${first ? currentCode(first).secondsLeft : 0} s; c, or “npx aats demo codes”, shows the new ones`,
+      `            codes change in ${first ? currentCode(first).secondsLeft : 0} s; c or “npx aats demo codes” shows the new ones`,
     ),
     '',
     ...nextLines(stack, first?.name ?? '', planId, approvalId),

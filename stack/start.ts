@@ -203,7 +203,8 @@ async function startServers(ctx: StackContext): Promise<StackFile> {
   await step('Servers fetched', async (say) => {
     tell = say;
     await Promise.race([fetching, up]);
-    return { note: `${fetched} of ${names.length}, kept for the next time in ${ctx.cacheDir}`, value: undefined };
+    const where = columns < 110 ? '' : ` in ${ctx.cacheDir}`;
+    return { note: `${fetched} of ${names.length}, kept for the next time${where}`, value: undefined };
   });
   return step('Servers started', async (say) => {
     tell = say;
@@ -355,7 +356,9 @@ function untilStopped(people: readonly DemoPerson[]): Promise<void> {
   });
 }
 
-for (const signal of ['SIGINT', 'SIGTERM'] as const)
+// A terminal that was closed hangs up, and takes no more words.
+process.stdout.on('error', () => undefined);
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)
   process.on(signal, () => {
     stopping.abort(new Error('stopped'));
   });
