@@ -248,6 +248,7 @@ async function runExample(
       value: { planId: id, answer: reached },
     };
   });
+  stopping.signal.throwIfAborted(); // Ctrl-C while it ran: nothing is ready, and nothing is waited for
   const banner = bannerLines({
     columns,
     paint,
