@@ -10,7 +10,7 @@ import type { ApprovalSummary, GetApprovalResponse } from '../proto/aats/project
 import { foundBefore, printApproval, valueAt } from './approval-view';
 import { connected, examples, type CommandContext, type Runner } from './command';
 import { CommandFailed, exitCodes } from './exit-codes';
-import { milliseconds } from './plan-figures';
+import { milliseconds } from '../services/runtime/plan-figures';
 import { ask } from './prompt';
 import { cut, duration, pad, safe } from './terminal';
 

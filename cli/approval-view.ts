@@ -3,7 +3,7 @@ import { ValueSchema } from '@bufbuild/protobuf/wkt';
 import type { GetApprovalResponse } from '../proto/aats/project/v1/project_pb';
 import type { CommandContext } from './command';
 import type { Connection } from './connection';
-import { milliseconds } from './plan-figures';
+import { milliseconds } from '../services/runtime/plan-figures';
 import { clock, cut, duration, jsonLines, list, pad, safe, type Terminal, whoWords, width, wrap } from './terminal';
 
 /** What earlier tasks found, by the name of the line of which they speak. */

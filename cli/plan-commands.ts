@@ -9,7 +9,7 @@ import { connected, examples, type CommandContext, type Runner } from './command
 import type { Connection } from './connection';
 import { CommandFailed, exitCodes } from './exit-codes';
 import { drawPlan, glyphOf } from './plan-drawing';
-import { milliseconds } from './plan-figures';
+import { milliseconds } from '../services/runtime/plan-figures';
 import { readInputs } from './plan-inputs';
 import { unreadable } from './settings';
 import { cut, duration, jsonLines, list, pad, plural, safe, things, whoWords } from './terminal';

@@ -1,5 +1,15 @@
 import type { PlanSummary, TaskState } from '../proto/aats/project/v1/project_pb';
-import { criticalPath, itemsByParent, layered, leavesOf, milliseconds, peopleTook, took, worked } from './plan-figures';
+import {
+  criticalPath,
+  itemsByParent,
+  layered,
+  leavesOf,
+  milliseconds,
+  peopleTook,
+  took,
+  worked,
+} from '../services/runtime/plan-figures';
+import { isEnded } from '../workflows/plan-state';
 import {
   clock,
   cut,
@@ -37,8 +47,6 @@ const glyphs: Readonly<Record<string, Glyph>> = {
 // An unknown state, of a newer server, is drawn as itself.
 export const glyphOf = (state: string): Glyph => glyphs[state] ?? { sign: '◌', colour: 'dim' };
 
-const ended = new Set(['succeeded', 'failed', 'cancelled', 'skipped', 'compensated', 'compensationFailed']);
-export const isEnded = ({ state }: TaskState): boolean => ended.has(state);
 export const planHasEnded = ({ state }: PlanSummary): boolean => ['succeeded', 'failed', 'cancelled'].includes(state);
 const busy = new Set(['dispatched', 'running', 'compensating']);
 const isTrouble = ({ state }: TaskState): boolean =>
@@ -146,7 +154,7 @@ function rows(terminal: Terminal, drawing: Drawing): readonly Row[] {
   const { paint } = terminal;
   const items = itemsByParent(tasks);
   const top = tasks.filter(({ parent }) => parent === undefined);
-  const onPath = criticalPath(top, now);
+  const onPath = criticalPath(top, (task) => took(task, now) ?? 0);
   const names = namesOf(tasks, items);
   const nameWidth = Math.min(
     Math.max(24, ...[...names.values()].map((name) => width(name) + 4)),

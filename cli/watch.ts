@@ -6,9 +6,10 @@ import type { PlanSummary, TaskState, WatchPlanResponse } from '../proto/aats/pr
 import type { CommandContext } from './command';
 import type { Connection } from './connection';
 import { CommandFailed, exitCodes } from './exit-codes';
-import { leavesOf } from './plan-figures';
+import { leavesOf } from '../services/runtime/plan-figures';
 import { openLiveScreen, type LiveScreen } from './live-screen';
-import { drawPlan, glyphOf, isEnded, planHasEnded } from './plan-drawing';
+import { isEnded } from '../workflows/plan-state';
+import { drawPlan, glyphOf, planHasEnded } from './plan-drawing';
 import { accessToken } from './session';
 import { clock, type Colour, cut, jsonLines, plural, safe, type Terminal } from './terminal';
 

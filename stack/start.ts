@@ -4,7 +4,9 @@ import { join } from 'node:path';
 import { Command } from 'commander';
 import { CommunicationCoordinator } from '../proto/aats/communication/v1/communication_pb';
 import { createGrpcClient } from '../services/runtime/grpc-client';
+import { leavesOf } from '../services/runtime/plan-figures';
 import { clientCredentials, readTls } from '../services/runtime/tls';
+import { isEnded } from '../workflows/plan-state';
 import { type AppProcess, demoAgents, services, supervised, untilReady } from './app';
 import { withLock } from './cache';
 import { createStackContext, defaultDataDir } from './context';
@@ -222,8 +224,8 @@ async function runExample(
 ): Promise<number> {
   const session = await signInAs(stack, starter);
   const progressOf = ({ plan, tasks }: PlanAnswer): string => {
-    const own = tasks.filter(({ id }) => !tasks.some(({ parent }) => parent === id));
-    const done = own.filter(({ state }) => endedTask.includes(state)).length;
+    const own = leavesOf(tasks);
+    const done = own.filter(isEnded).length;
     return `${planPhrase(plan.state)}${done} of ${own.length} tasks`;
   };
   const follow =
@@ -306,7 +308,6 @@ async function approve(stack: StackFile, person: DemoPerson, approvalId: string)
   });
 }
 
-const endedTask = ['succeeded', 'failed', 'skipped', 'cancelled', 'compensated', 'compensationFailed'];
 const planPhrase = (state: string): string => (state === 'running' ? '' : `${state}, `);
 
 const ready = async (app: AppProcess, stack: StackFile): Promise<void> => {

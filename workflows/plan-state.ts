@@ -37,7 +37,8 @@ export const planTransitions: Readonly<Record<PlanState, readonly PlanState[]>> 
   failed: ['running'],
   cancelled: [],
 };
-const endStates: ReadonlySet<TaskState> = new Set<TaskState>([
+/** States in which a task rests until somebody begins it anew. */
+export const endStates: ReadonlySet<string> = new Set<TaskState>([
   'succeeded',
   'failed',
   'cancelled',
@@ -45,7 +46,7 @@ const endStates: ReadonlySet<TaskState> = new Set<TaskState>([
   'compensated',
   'compensationFailed',
 ]);
-export const isEnded = ({ state }: { readonly state: TaskState }): boolean => endStates.has(state);
+export const isEnded = ({ state }: { readonly state: string }): boolean => endStates.has(state);
 
 /** One task, or one item of a forEach, while the plan runs. Times in milliseconds since 1970, the workflow's clock. */
 export interface TaskRun {

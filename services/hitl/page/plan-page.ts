@@ -21,7 +21,7 @@ import {
   type TaskTable,
   wholePage,
 } from './plan-parts';
-import { criticalPath, shapeOf, stateWords } from './task-words';
+import { criticalTasks, shapeOf, stateWords } from './task-words';
 import { titlesOf } from './titles';
 import { artifactsIn, valueView } from './values';
 import { capital, dateOf, duration, list, moment, thousands } from './words';
@@ -174,7 +174,7 @@ function taskDetail(page: PlanPage, { task, arguments: given, output, attempts }
         ] as const)),
   ];
   const [shown = task] = besideGates([task], gateOf);
-  const critical = criticalPath(tasks, gateOf, now).has(top);
+  const critical = criticalTasks(tasks, gateOf, now).has(top);
   return markup`<h2>${foreign(titles.full(task))}</h2><p>${stateMark(shapeOf(shown, reader), foreign(capital(stateWords(shown, reader, now))))}${critical && markup` <span class="quiet small">on the critical path</span>`}</p><dl class="kv in">${rows.map(([name, value]) => markup`<dt>${name}</dt><dd>${value}</dd>`)}</dl>
 ${task.failure && markup`<h3>Why it failed</h3><p class="in">${foreign(task.failure.message)} <span class="quiet">(${task.failure.type})</span></p>`}
 ${attempts.length > 0 && markup`<h3>Tries</h3><ol class="time in">${attempts.map((attempt) => attemptLine(attempt, now))}</ol>`}

@@ -11,19 +11,12 @@ import {
 import { boxesOf, everything, type GraphNode, type OpenGroups } from './graph-fold';
 import { drawGraph, shapeWords } from './graph-svg';
 import { graphList } from './graph-text';
+import { isEnded } from '../../../workflows/plan-state';
+import { itemsByParent } from '../../runtime/plan-figures';
 import { foreign, markup, type Html, type Part } from './html';
 import { bar, glyph, note, type Shape, stateMark } from './marks';
 import { approvalPath } from './inbox-page';
-import {
-  graphTasks,
-  hasEnded,
-  itemsByParent,
-  planShape,
-  type Reader,
-  shapeOf,
-  stateWords,
-  tookMilliseconds,
-} from './task-words';
+import { graphTasks, planShape, type Reader, shapeOf, stateWords, tookMilliseconds } from './task-words';
 import { titlesOf, type Titles } from './titles';
 import {
   capital,
@@ -157,7 +150,7 @@ export function figuresPart({ plan, tasks, gates, now }: PlanNow): Html {
   const parents = parentsIn(tasks);
   const own = tasks.filter(({ id }) => !parents.has(id));
   const of = (...states: readonly string[]): number => own.filter(({ state }) => states.includes(state)).length;
-  const [ended, failed] = [own.filter(hasEnded).length, of('failed', 'compensationFailed')];
+  const [ended, failed] = [own.filter(isEnded).length, of('failed', 'compensationFailed')];
   const [running, waiting] = [of('running', 'dispatched', 'retrying', 'compensating'), of('waiting')];
   const total = Math.max(1, own.length);
   const begun = dateOf(plan.startedAt) ?? now;
@@ -295,7 +288,7 @@ function groupRow(
   titles: Titles,
 ): Row {
   const agents = [...new Set(items.flatMap(({ agent }) => agent ?? []))];
-  const took = items.filter(hasEnded).flatMap((item) => tookMilliseconds(item, now) ?? []);
+  const took = items.filter(isEnded).flatMap((item) => tookMilliseconds(item, now) ?? []);
   return {
     title: titles.full(task),
     tag:

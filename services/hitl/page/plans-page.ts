@@ -2,6 +2,7 @@ import type { PlanSummary } from '../../../proto/aats/project/v1/project_pb';
 import { foreign, markup, type Html } from './html';
 import { bar, stateMark } from './marks';
 import { planPath } from './plan-page';
+import { endStates } from '../../../workflows/plan-state';
 import { planShape, type Reader } from './task-words';
 import { dateOf, duration, moment, personName, plural, thousands, whoMay } from './words';
 
@@ -70,8 +71,6 @@ function whereItStands(plan: PlanSummary, now: Date): string {
   }
 }
 
-const endedTasks = ['succeeded', 'failed', 'cancelled', 'skipped', 'compensated', 'compensationFailed'];
-
 function row(plan: PlanSummary, reader: Reader, now: Date): Html {
   const [waiting] = plan.waitingFor;
   const yours = [...reader.asked].some((approvalId) => approvalId.startsWith(`${plan.planId}/`));
@@ -81,7 +80,7 @@ function row(plan: PlanSummary, reader: Reader, now: Date): Html {
     plan.state === 'running' && waiting
       ? `Waiting for ${yours ? 'you' : whoMay(waiting.by, false, reader.name)}: ${waiting.title}`
       : whereItStands(plan, now);
-  const ended = endedTasks.reduce((sum, state) => sum + (plan.counts[state] ?? 0), 0);
+  const ended = [...endStates].reduce((sum, state) => sum + (plan.counts[state] ?? 0), 0);
   const isCounted = Object.keys(plan.counts).length > 0;
   const share = plan.taskCount > 0 ? ended / plan.taskCount : 0;
   return markup`<tr data-row><td><a href="${planPath(plan.planId)}"><b>${foreign(plan.title)}</b></a><br><span class="mono small quiet">${plan.planId}</span></td><td data-l="State" class="wide">${stateMark(planShape(plan, yours), foreign(words))}</td><td data-l="Tasks">${isCounted ? markup`${thousands(ended)} of ${thousands(plan.taskCount)}${bar(`${ended} of ${plan.taskCount} tasks`, [[plan.state === 'succeeded' ? 'd' : plan.state === 'failed' ? 'f' : 'a', share]])}` : plan.taskCount > 0 && thousands(plan.taskCount)}</td><td data-l="By">${personName(plan.owner)}</td><td data-l="Started">${moment(begun, now)}</td><td class="num" data-l="For">${begun && duration(end.getTime() - begun.getTime())}</td></tr>`;

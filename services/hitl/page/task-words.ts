@@ -1,5 +1,7 @@
 import type { PlanSummary, TaskState } from '../../../proto/aats/project/v1/project_pb';
 import type { TaskState as StateName } from '../../../workflows/contracts/plan';
+import { isEnded } from '../../../workflows/plan-state';
+import { criticalPath, itemsByParent } from '../../runtime/plan-figures';
 import { type Gate, gateMilliseconds, gateShape, gateWords, newestGates, besideGates, type Reader } from './gates';
 import type { GraphTask } from './graph-fold';
 import type { Shape } from './marks';
@@ -70,60 +72,19 @@ export function stateWords(task: TaskState, reader: Reader, now: Date): string {
   }
 }
 
-// A task that has not run counts as this long, so that the longest chain of tasks is still found.
-const expectedMs = 1000;
-
-/**
- * Tasks on the longest chain by measured time, people's answers included, and by the number of tasks where nothing ran
- * yet.
- */
-export function criticalPath(
+/** Tasks on the longest chain, people's answers included. */
+export const criticalTasks = (
   tasks: readonly TaskState[],
   gates: ReadonlyMap<string, Gate>,
   now: Date,
-): ReadonlySet<string> {
-  const byId = new Map(tasks.map((task) => [task.id, task]));
-  const longest = new Map<string, { readonly ms: number; readonly via: string | undefined }>();
-  // Plans list needs in any order, so each chain is followed once and remembered; a plan has no cycle.
-  const follow = (task: TaskState): number => {
-    const known = longest.get(task.id);
-    if (known) return known.ms;
-    let best: { ms: number; via: string | undefined } = { ms: 0, via: undefined };
-    for (const need of [...task.needs, ...task.after].flatMap((id) => byId.get(id) ?? [])) {
-      const ms = follow(need);
-      if (ms >= best.ms) best = { ms, via: need.id };
-    }
-    const gate = gates.get(task.id);
-    const own = (tookMilliseconds(task, now) ?? 0) + (gate ? gateMilliseconds(gate, now) : 0);
-    const ms = best.ms + Math.max(expectedMs, own);
-    longest.set(task.id, { ms, via: best.via });
-    return ms;
-  };
-  let end: string | undefined;
-  let most = -1;
-  for (const task of tasks) {
-    if (task.parent !== undefined) continue;
-    const ms = follow(task);
-    if (ms > most) [most, end] = [ms, task.id];
-  }
-  const path = new Set<string>();
-  for (let id = end; id !== undefined; id = longest.get(id)?.via) path.add(id);
-  return path;
-}
-
-const endedStates = ['succeeded', 'failed', 'cancelled', 'skipped', 'compensated', 'compensationFailed'];
-export const hasEnded = ({ state }: TaskState): boolean => endedStates.includes(state);
-
-export function itemsByParent(tasks: readonly TaskState[]): ReadonlyMap<string, readonly TaskState[]> {
-  const items = new Map<string, TaskState[]>();
-  for (const task of tasks) {
-    if (task.parent === undefined) continue;
-    const known = items.get(task.parent);
-    if (known) known.push(task);
-    else items.set(task.parent, [task]);
-  }
-  return items;
-}
+): ReadonlySet<string> =>
+  criticalPath(
+    tasks.filter(({ parent }) => parent === undefined),
+    (task) => {
+      const gate = gates.get(task.id);
+      return (tookMilliseconds(task, now) ?? 0) + (gate ? gateMilliseconds(gate, now) : 0);
+    },
+  );
 
 interface Drawn {
   readonly plan: PlanSummary;
@@ -140,7 +101,7 @@ interface Drawn {
 export function graphTasks({ plan, tasks: own, gates, reader, now }: Drawn): readonly GraphTask[] {
   const gateOf = newestGates(gates);
   const tasks = besideGates(own, gateOf);
-  const critical = criticalPath(own, gateOf, now);
+  const critical = criticalTasks(own, gateOf, now);
   const titles = titlesOf(tasks);
   const byId = new Map(tasks.map((task) => [task.id, task]));
   const itemsOf = itemsByParent(tasks);
@@ -176,7 +137,7 @@ export function graphTasks({ plan, tasks: own, gates, reader, now }: Drawn): rea
         state: shapeOf(task, reader),
         needs: gateOf.get(top.id)?.at === 'before' ? [gateId(top.id)] : needsOf(top),
         critical: critical.has(task.id) || slowest.has(task.id),
-        ...(hasEnded(task) && { took: tookMilliseconds(task, now) }),
+        ...(isEnded(task) && { took: tookMilliseconds(task, now) }),
         ...(task.state === 'waiting' && { kind: 'gate' as const }),
         ...(parent && { group: { id: parent.id, label: titles.short(parent) } }),
       });
@@ -204,7 +165,7 @@ const wayBackIsOpen = ({ state }: PlanSummary, task: TaskState): boolean =>
 
 /** Of a forEach that has ended, the item that the plan waited for; before, it would change with every look. */
 function slowestOf(items: readonly TaskState[], now: Date): readonly string[] {
-  if (!items.every(hasEnded)) return [];
+  if (!items.every(isEnded)) return [];
   const took = (task: TaskState): number => tookMilliseconds(task, now) ?? 0;
   const [first, ...others] = items;
   return first ? [others.reduce((most, one) => (took(one) > took(most) ? one : most), first).id] : [];

@@ -1,4 +1,4 @@
-import type { TaskState } from '../proto/aats/project/v1/project_pb';
+import type { TaskState } from '../../proto/aats/project/v1/project_pb';
 
 interface Time {
   readonly seconds: bigint;
@@ -19,7 +19,7 @@ export function itemsByParent(tasks: readonly TaskState[]): ReadonlyMap<string, 
 }
 
 /** Tasks that are work of their own: a forEach is its items, once it has any. */
-export function leavesOf(tasks: readonly TaskState[]): readonly TaskState[] {
+export function leavesOf<T extends Pick<TaskState, 'id' | 'parent'>>(tasks: readonly T[]): readonly T[] {
   const parents = new Set(tasks.map(({ parent }) => parent));
   return tasks.filter(({ id }) => !parents.has(id));
 }
@@ -70,22 +70,27 @@ const needsOf = ({ needs, after }: TaskState): readonly string[] => [...needs, .
 // A task that has not run counts as this long, so that the longest chain of tasks is still found.
 const expectedMs = 1000;
 
-/** The longest path by measured time. */
-export function criticalPath(tasks: readonly TaskState[], now: number): ReadonlySet<string> {
-  const best = new Map<string, { readonly cost: number; readonly from?: string }>();
-  let last: string | undefined;
+/**
+ * The longest chain of tasks by what each took, and by their number where nothing ran yet; of two as long, by the need
+ * named last.
+ */
+export function criticalPath(tasks: readonly TaskState[], ownMs: (task: TaskState) => number): ReadonlySet<string> {
+  const longest = new Map<string, { readonly ms: number; readonly via: string | undefined }>();
   for (const task of layered(tasks)) {
-    let from: string | undefined;
-    let before = 0;
+    let best: { readonly ms: number; readonly via: string | undefined } = { ms: 0, via: undefined };
     for (const id of needsOf(task)) {
-      const cost = best.get(id)?.cost;
-      if (cost !== undefined && cost > before) [before, from] = [cost, id];
+      const ms = longest.get(id)?.ms;
+      if (ms !== undefined && ms >= best.ms) best = { ms, via: id };
     }
-    const cost = before + Math.max(expectedMs, took(task, now) ?? 0);
-    best.set(task.id, { cost, ...(from !== undefined && { from }) });
-    if (last === undefined || cost > (best.get(last)?.cost ?? 0)) last = task.id;
+    longest.set(task.id, { ms: best.ms + Math.max(expectedMs, ownMs(task)), via: best.via });
+  }
+  let end: string | undefined;
+  let most = -1;
+  for (const { id } of tasks) {
+    const ms = longest.get(id)?.ms ?? 0;
+    if (ms > most) [most, end] = [ms, id];
   }
   const path = new Set<string>();
-  for (let id = last; id !== undefined; id = best.get(id)?.from) path.add(id);
+  for (let id = end; id !== undefined; id = longest.get(id)?.via) path.add(id);
   return path;
 }
