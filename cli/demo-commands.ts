@@ -3,7 +3,6 @@ import type { Command } from 'commander';
 import { currentCode, demoPeopleFile, readDemoPeople } from '../stack/demo-codes';
 import { examples, type Runner } from './command';
 import { CommandFailed, exitCodes } from './exit-codes';
-import { readStack } from './settings';
 import { pad } from './terminal';
 
 export function addDemoCommands(program: Command, run: Runner): void {
@@ -13,8 +12,7 @@ export function addDemoCommands(program: Command, run: Runner): void {
     .description('their passwords, and the codes that count now')
     .addHelpText('after', examples('aats demo codes', 'aats demo codes --json'))
     .action((_options: object, command: Command) =>
-      run(command)(({ terminal, json, print }) => {
-        const dataDir = readStack(process.env)?.dataDir;
+      run(command)(({ terminal, settings: { dataDir }, json, print }) => {
         if (dataDir === undefined || !existsSync(demoPeopleFile(dataDir)))
           throw new CommandFailed({
             exitCode: exitCodes.notFound,

@@ -13,6 +13,8 @@ export interface Settings {
   readonly signIn: string;
   readonly caFile: string;
   readonly sessionFile: string;
+  /** Data folder of the local stack, where one was started. */
+  readonly dataDir: string | undefined;
   /** Program of the user's own to change texts with. */
   readonly editor: string;
 }
@@ -29,8 +31,8 @@ const environment = z.object({
  * default data folder), so that on the machine of `npm start` nothing needs to be set.
  */
 export function loadSettings(env: NodeJS.ProcessEnv): Settings {
-  const stack = localStack(env);
-  const parsed = environment.safeParse({ ...stack, ...env });
+  const stack = readStack(env);
+  const parsed = environment.safeParse({ ...stack?.identities.cli, ...env });
   if (!parsed.success) {
     throw new CommandFailed({
       exitCode: exitCodes.wrongInput,
@@ -48,18 +50,15 @@ export function loadSettings(env: NodeJS.ProcessEnv): Settings {
     caFile: values.AATS_CA_FILE,
     sessionFile:
       env['AATS_SESSION_FILE'] ?? join(env['XDG_CONFIG_HOME'] ?? join(homedir(), '.config'), 'aats', 'session.json'),
+    dataDir: stack?.dataDir,
     editor: env['VISUAL'] ?? env['EDITOR'] ?? 'vi',
   };
 }
 
 const stackFile = z.object({ dataDir: z.string(), identities: z.object({ cli: z.record(z.string(), z.string()) }) });
 
-function localStack(env: NodeJS.ProcessEnv): Readonly<Record<string, string>> {
-  return readStack(env)?.identities.cli ?? {};
-}
-
 /** The file of the local stack, where one was started. */
-export function readStack(env: NodeJS.ProcessEnv): z.infer<typeof stackFile> | undefined {
+function readStack(env: NodeJS.ProcessEnv): z.infer<typeof stackFile> | undefined {
   const path = env['AATS_STACK_FILE'] ?? join(dataDir(env), 'run', 'stack.json');
   let text: string;
   try {

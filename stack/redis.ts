@@ -2,7 +2,7 @@ import { chmod, mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Cluster } from 'ioredis';
 import { readFileSync } from 'node:fs';
-import { within } from '../activities/buses/rabbitmq';
+import { within } from '../activities/within';
 import { here } from './limits';
 import type { Server, StackContext } from './server';
 

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { connect, type Channel, type ChannelModel, type ConfirmChannel } from 'amqplib';
 import { z } from 'zod';
+import { within } from '../within';
 
 /** Fragment for processes that speak AMQP: user name and password over TLS (specification, RabbitMQ Configuration). */
 export const rabbitmqConfig = z.object({
@@ -118,19 +119,6 @@ export function createRabbitMq(
       await (await connection?.catch(() => undefined))?.close().catch(() => undefined);
     },
   };
-}
-
-/** Rejects after `ms` when the promise has not settled; the promise itself goes on. */
-export function within<T>(ms: number, promise: Promise<T>, message: string): Promise<T> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<never>((_resolve, reject) => {
-    timer = setTimeout(() => {
-      reject(new Error(message));
-    }, ms);
-  });
-  return Promise.race([promise, late]).finally(() => {
-    clearTimeout(timer);
-  });
 }
 
 /** Publishes and resolves once the broker has confirmed; rejects when it refused or the channel broke. */

@@ -4,7 +4,8 @@ import { exchanges, queues, topics, type TaskDispatch, type Transport } from '..
 import type { Publication, Publisher } from '../plan';
 import { attemptId, cloudEvent, contentType, traceparentOf } from './cloud-event';
 import { acknowledgedByAll, impatientTimeoutMs } from './kafka';
-import { publishConfirmed, type RabbitMq, within } from './rabbitmq';
+import { within } from '../within';
+import { publishConfirmed, type RabbitMq } from './rabbitmq';
 
 /** How tasks of a capability travel; also makes sure that the way is there. */
 export type ResolveRoutes = (capabilities: readonly string[]) => Promise<ReadonlyMap<string, Transport>>;

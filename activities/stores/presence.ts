@@ -1,6 +1,7 @@
 import { ApplicationFailure } from '@temporalio/common';
 import { failure } from '../../workflows/contracts/failures';
 import type { AgentRegistration, Transport } from '../../workflows/contracts/messages';
+import { within } from '../within';
 import type { RedisCluster } from './redis';
 
 export interface AttemptKey {
@@ -249,21 +250,13 @@ export function createPresence(redis: RedisCluster, options: { readonly expiresM
 function withinReason(presence: Presence): Presence {
   const patient = <A extends unknown[], T>(ask: (...args: A) => Promise<T>) => {
     return async (...args: A): Promise<T> => {
-      let timer: NodeJS.Timeout | undefined;
-      const late = new Promise<never>((_resolve, reject) => {
-        timer = setTimeout(() => {
-          reject(failure('StoreUnavailable', 'Redis does not answer; try again'));
-        }, answersWithinMs);
-      });
       try {
-        return await Promise.race([ask(...args), late]);
+        return await within(answersWithinMs, ask(...args), 'Redis does not answer');
       } catch (error) {
         if (error instanceof ApplicationFailure) throw error;
         throw failure('StoreUnavailable', 'Redis does not answer; try again', {
           ...(error instanceof Error && { cause: error }),
         });
-      } finally {
-        clearTimeout(timer);
       }
     };
   };

@@ -3,7 +3,7 @@ import { cloudEvent, readEvent } from '../../activities/buses/cloud-event';
 import { acknowledgedByAll, createKafka, createProducer, type KafkaConfig } from '../../activities/buses/kafka';
 import { readTopics, type TopicBatch, type TopicReader } from '../../activities/buses/kafka-reader';
 import type { Logger } from '../../services/runtime/logger';
-import { topics } from '../../workflows/contracts/messages';
+import { groups, topics } from '../../workflows/contracts/messages';
 import type { AgentTransport, Delivery, Intake } from './transport';
 
 /** Tasks whose begin is confirmed and committed together. */
@@ -27,7 +27,7 @@ export async function kafkaTransport(
     async start(intake) {
       readers = await Promise.all(
         capabilities.map((capability) =>
-          readTopics(kafka, { groupId: `agents.${capability}`, topics: [topics.tasks(capability)], log }, (batch) =>
+          readTopics(kafka, { groupId: groups.agents(capability), topics: [topics.tasks(capability)], log }, (batch) =>
             takeTasks(batch, intake, logger),
           ),
         ),

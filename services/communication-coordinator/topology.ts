@@ -1,9 +1,10 @@
 import type { Admin, Kafka, Producer } from 'kafkajs';
 import { acknowledgedByAll } from '../../activities/buses/kafka';
-import { publishConfirmed, type RabbitMq, within } from '../../activities/buses/rabbitmq';
+import { publishConfirmed, type RabbitMq } from '../../activities/buses/rabbitmq';
+import { within } from '../../activities/within';
 import { contentType, MessageRefused, readEvent } from '../../activities/buses/cloud-event';
 import { failure } from '../../workflows/contracts/failures';
-import { exchanges, queues, topics, type Transport } from '../../workflows/contracts/messages';
+import { exchanges, groups, queues, topics, type Transport } from '../../workflows/contracts/messages';
 import type { Logger } from '../runtime/logger';
 
 const partitions = 8;
@@ -72,7 +73,7 @@ export function createTopology(options: {
     const topic = topics.tasks(capability);
     const [ends, [group]] = await Promise.all([
       admin.fetchTopicOffsets(topic),
-      admin.fetchOffsets({ groupId: agentsOf(capability), topics: [topic] }),
+      admin.fetchOffsets({ groupId: groups.agents(capability), topics: [topic] }),
     ]);
     const taken = new Map(group?.partitions.map(({ partition, offset }) => [partition, Number(offset)]));
     return ends.reduce(
@@ -83,7 +84,10 @@ export function createTopology(options: {
   };
   /** As one of the capability's agents, so that it begins where those that were there have stopped. */
   const moveToQueue = async (capability: string): Promise<Mover> => {
-    const consumer = kafka.consumer({ groupId: agentsOf(capability), retry: { retries: Number.MAX_SAFE_INTEGER } });
+    const consumer = kafka.consumer({
+      groupId: groups.agents(capability),
+      retry: { retries: Number.MAX_SAFE_INTEGER },
+    });
     await consumer.connect();
     await consumer.subscribe({ topics: [topics.tasks(capability)], fromBeginning: true });
     await consumer.run({
@@ -178,8 +182,6 @@ export function createTopology(options: {
   };
 }
 
-/** The consumer group of a capability's agents on Kafka. */
-const agentsOf = (capability: string): string => `agents.${capability}`;
 const capabilityOf = (topic: string): string => topic.slice(topics.tasks('').length);
 
 /** Undefined for what is no task: nobody can do it, and it must not stand in the way of the others. */

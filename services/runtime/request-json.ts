@@ -18,15 +18,18 @@ export interface Misfit {
  * ProtoJSON as its message. Throws InvalidInput with everything that does not fit, unknown fields and `found` among it.
  */
 export function readJsonRequest(schema: DescMessage, value: JsonValue, found: readonly Misfit[]): Message {
-  const details = [...found, ...misfitsOf(schema, value, '')];
-  if (details.length > 0) throw unfit(details);
   try {
-    return fromJson(schema, value);
+    const message = fromJson(schema, value);
+    if (found.length === 0) return message;
   } catch (error) {
+    // It stops at the first misfit: all of them are looked for now.
+    const details = [...found, ...misfitsOf(schema, value, '')];
+    if (details.length > 0) throw unfit(details);
     // What is wrong between fields, such as two of a choice.
     const message = error instanceof Error ? error.message.replace(/^cannot decode (field|message) [\w.]+ /, '') : '';
     throw unfit([{ pointer: '', message }]);
   }
+  throw unfit(found);
 }
 
 const unfit = (details: readonly Misfit[]) =>

@@ -90,6 +90,8 @@ export const topics = {
   agents: 'system.events.agents',
   deadLetters: 'system.events.dead-letters',
 } as const;
+/** Consumer groups on Kafka: the agents of a capability share its tasks. */
+export const groups = { agents: (capability: string): string => `agents.${capability}` } as const;
 export const exchanges = {
   direct: 'agent.direct',
   topic: 'agent.topic',
