@@ -1,4 +1,7 @@
 import type { PlanDefinition, TaskDefinition } from '../../workflows/contracts/plan-definition';
+import { advance } from '../../workflows/plan-progress';
+import { createRun } from '../../workflows/plan-start';
+import type { PlanRun } from '../../workflows/plan-state';
 
 const retry = {
   maxAttempts: 3,
@@ -56,3 +59,26 @@ export const approval = (
   reasonRequired: false,
   ...more,
 });
+
+/** A retry policy that never tries again. */
+export const once = {
+  maxAttempts: 1,
+  initialIntervalMs: 1,
+  backoffCoefficient: 1,
+  maxIntervalMs: 1,
+  nonRetryable: [],
+};
+/** What a plan is started with, as plan `p` of Jonas. */
+export const input = (definition: PlanDefinition, inputs = {}) => ({
+  planId: 'p',
+  plan: definition,
+  inputs,
+  owner: 'jonas',
+  startedAt: 0,
+});
+/** Its run, with what is ready at once on its way. */
+export const begin = (definition: PlanDefinition, inputs = {}): PlanRun => {
+  const run = createRun(input(definition, inputs));
+  advance(run, 0);
+  return run;
+};

@@ -1,5 +1,4 @@
 import type { TaskReport } from '../../workflows/contracts/messages';
-import type { PlanDefinition } from '../../workflows/contracts/plan-definition';
 import { cancelPlan } from '../../workflows/plan-commands';
 import { advance } from '../../workflows/plan-progress';
 import { applyReport } from '../../workflows/plan-reports';
@@ -7,22 +6,9 @@ import { decodeSnapshot, encodeSnapshot } from '../../workflows/plan-snapshot';
 import { createRun } from '../../workflows/plan-start';
 import { noEffects, type PlanRun, taskOf } from '../../workflows/plan-state';
 import { headerOf } from '../../workflows/plan-view';
-import { compensation, plan, task } from '../support/plans';
+import { begin, compensation, input, once, plan, task } from '../support/plans';
 
-const once = { maxAttempts: 1, initialIntervalMs: 1, backoffCoefficient: 1, maxIntervalMs: 1, nonRetryable: [] };
 const undo = { ...compensation('undo'), retry: once };
-const input = (definition: PlanDefinition, inputs = {}) => ({
-  planId: 'p',
-  plan: definition,
-  inputs,
-  owner: 'jonas',
-  startedAt: 0,
-});
-const begin = (definition: PlanDefinition, inputs = {}): PlanRun => {
-  const run = createRun(input(definition, inputs));
-  advance(run, 0);
-  return run;
-};
 const say = (run: PlanRun, taskId: string, kind: 'succeeded' | 'failed'): void => {
   const { attempt } = taskOf(run, taskId);
   const base = { planId: 'p', taskId, attempt, agent: 'a', at: '' };

@@ -1,5 +1,4 @@
 import type { TaskReport } from '../../workflows/contracts/messages';
-import type { PlanDefinition } from '../../workflows/contracts/plan-definition';
 import {
   cancelPlan,
   pausePlan,
@@ -18,21 +17,8 @@ import { createRun } from '../../workflows/plan-start';
 import { noEffects, type PlanRun, taskOf } from '../../workflows/plan-state';
 import { nextWake } from '../../workflows/plan-time';
 import { headerOf, takeChanges, taskDetail } from '../../workflows/plan-view';
-import { approval, compensation, plan, task } from '../support/plans';
+import { approval, begin, compensation, input, once, plan, task } from '../support/plans';
 
-const once = { maxAttempts: 1, initialIntervalMs: 1, backoffCoefficient: 1, maxIntervalMs: 1, nonRetryable: [] };
-const input = (definition: PlanDefinition, inputs = {}) => ({
-  planId: 'p',
-  plan: definition,
-  inputs,
-  owner: 'jonas',
-  startedAt: 0,
-});
-const begin = (definition: PlanDefinition, inputs = {}): PlanRun => {
-  const run = createRun(input(definition, inputs));
-  advance(run, 0);
-  return run;
-};
 const say = (run: PlanRun, taskId: string, more: object, attempt?: number): void => {
   const base = { planId: 'p', taskId, attempt: attempt ?? taskOf(run, taskId).attempt, agent: 'a', at: '' };
   applyReport(run, { ...base, ...more } as TaskReport, 1);

@@ -1,6 +1,5 @@
 import fc from 'fast-check';
 import type { TaskReport } from '../../workflows/contracts/messages';
-import type { PlanDefinition } from '../../workflows/contracts/plan-definition';
 import { applyOutcome } from '../../workflows/plan-gates';
 import {
   cancelPlan,
@@ -17,13 +16,8 @@ import { createRun } from '../../workflows/plan-start';
 import { isEnded, noEffects, type PlanRun, planTransitions, taskOf, taskTransitions } from '../../workflows/plan-state';
 import { nextWake } from '../../workflows/plan-time';
 import { headerOf } from '../../workflows/plan-view';
-import { approval, compensation, plan, task } from '../support/plans';
+import { approval, begin, compensation, once, plan, task } from '../support/plans';
 
-const begin = (definition: PlanDefinition, inputs = {}): PlanRun => {
-  const run = createRun({ planId: 'p', plan: definition, inputs, owner: 'jonas', startedAt: 0 });
-  advance(run, 0);
-  return run;
-};
 const sent = (run: PlanRun) => {
   const { dispatches } = run.effects;
   run.effects = { ...run.effects, dispatches: [] };
@@ -124,7 +118,7 @@ describe('plan engine', () => {
       plan([
         task('a', {
           onFailure: 'continue',
-          retry: { maxAttempts: 1, initialIntervalMs: 1, backoffCoefficient: 1, maxIntervalMs: 1, nonRetryable: [] },
+          retry: once,
         }),
         task('b', { needs: ['a'] }),
         task('c', { after: ['a'], with: { ok: '${{ tasks.a.status == "succeeded" }}' } }),
@@ -152,7 +146,7 @@ describe('plan engine', () => {
         task('each', {
           forEach: { in: '${{ inputs.xs }}', maxItems: 10, maxFailurePercent: 40, maxParallel: 2 },
           with: { x: '${{ item }}', i: '${{ index }}' },
-          retry: { maxAttempts: 1, initialIntervalMs: 1, backoffCoefficient: 1, maxIntervalMs: 1, nonRetryable: [] },
+          retry: once,
         }),
         task('sum', {
           needs: ['each'],
@@ -189,7 +183,7 @@ describe('plan engine', () => {
       plan([
         task('each', {
           forEach: { in: '${{ inputs.xs }}', maxItems: 10, maxFailurePercent: 0, maxParallel: 1 },
-          retry: { maxAttempts: 1, initialIntervalMs: 1, backoffCoefficient: 1, maxIntervalMs: 1, nonRetryable: [] },
+          retry: once,
           onFailure: 'continue',
         }),
       ]),
@@ -208,7 +202,7 @@ describe('plan engine', () => {
         task('b', { needs: ['a'], compensation: compensation('undo-b') }),
         task('c', {
           needs: ['b'],
-          retry: { maxAttempts: 1, initialIntervalMs: 1, backoffCoefficient: 1, maxIntervalMs: 1, nonRetryable: [] },
+          retry: once,
         }),
       ]),
     );
@@ -343,7 +337,7 @@ describe('plan engine', () => {
       plan([
         task('a', {
           onFailure: 'continue',
-          retry: { maxAttempts: 1, initialIntervalMs: 1, backoffCoefficient: 1, maxIntervalMs: 1, nonRetryable: [] },
+          retry: once,
         }),
         task('b', { needs: ['a'] }),
         task('c'),
@@ -367,7 +361,7 @@ describe('plan engine', () => {
         task('flight', { compensation: compensation('undo') }),
         task('hotel', {
           needs: ['flight'],
-          retry: { maxAttempts: 1, initialIntervalMs: 1, backoffCoefficient: 1, maxIntervalMs: 1, nonRetryable: [] },
+          retry: once,
         }),
         task('tell', { needs: ['hotel'] }),
       ]),
