@@ -34,7 +34,8 @@ export interface HttpAnswer {
 /** Why a request was not made, or its answer not taken; `type` is what the plan sees. */
 export class HttpRefused extends Error {
   constructor(
-    readonly type: 'HostNotAllowed' | 'AddressNotAllowed' | 'TooLarge' | 'TooManyRedirects' | 'Timeout',
+    readonly type:
+      'HostNotAllowed' | 'AddressNotAllowed' | 'TooLarge' | 'TooManyRedirects' | 'RedirectRefused' | 'Timeout',
     message: string,
   ) {
     super(message);
@@ -51,10 +52,14 @@ const refusedHeaders = new Set([
   'upgrade',
   'proxy-authorization',
 ]);
+/** All that another origin learns of a plan's headers: any of the others may be a key. */
+const negotiation = new Set(['accept', 'accept-charset', 'accept-encoding', 'accept-language', 'user-agent']);
+const bodyHeader = /^content-/i;
 
 /**
- * Asks over HTTPS, hosts of the list only; every redirect is held against the list again and keeps no authorization
- * on another host. Rejects with HttpRefused, with the signal's reason, or with the error of the connection.
+ * Asks over HTTPS, hosts of the list only; every redirect is held against the list again. To another origin (scheme,
+ * host or port) goes only GET or HEAD, with no header of the plan's but what negotiates the content. Rejects with
+ * HttpRefused, with the signal's reason, or with the error of the connection.
  */
 export async function request(
   question: HttpQuestion,
@@ -103,14 +108,27 @@ function allowed({ url, method }: HttpQuestion, hosts: readonly AllowedHost[]): 
   return fits;
 }
 
+/** What a redirect asks for: 303 asks with GET, and so do 301 and 302 after POST (RFC 9110, 15.4). Throws HttpRefused. */
 function redirected(asked: HttpQuestion, status: number, to: URL): HttpQuestion {
+  const { method, headers, body } = asked;
+  const isRead = method === 'GET' || method === 'HEAD';
+  const becomesGet = !isRead && (status === 303 || (method === 'POST' && (status === 301 || status === 302)));
   const sameOrigin = to.origin === new URL(asked.url).origin;
-  const headers = Object.fromEntries(
-    Object.entries(asked.headers).filter(([name]) => sameOrigin || !/^(authorization|cookie)$/i.test(name)),
+  if (!sameOrigin && !becomesGet && (!isRead || body !== undefined)) {
+    throw new HttpRefused(
+      'RedirectRefused',
+      `${method} ${asked.url} was sent on to ${to.origin}; only GET and HEAD without a body go to another origin`,
+    );
+  }
+  const kept = Object.entries(headers).filter(
+    ([name]) => (sameOrigin || negotiation.has(name.toLowerCase())) && !(becomesGet && bodyHeader.test(name)),
   );
-  const keeps = status === 307 || status === 308 || asked.method === 'GET' || asked.method === 'HEAD';
-  if (!keeps) return { url: to.href, method: 'GET', headers };
-  return { ...asked, url: to.href, headers };
+  return {
+    url: to.href,
+    method: becomesGet ? 'GET' : method,
+    headers: Object.fromEntries(kept),
+    ...(!becomesGet && body !== undefined && { body }),
+  };
 }
 
 function ask(

@@ -8,8 +8,10 @@ import { createDesk, type Desk } from '../support/work';
 
 describe('http agent', () => {
   let desk: Desk;
-  let server: Server;
+  const servers: Server[] = [];
   let port: number;
+  /** Another origin: only the port differs. */
+  let otherPort: number;
   let ca: Buffer;
   const seen: {
     method?: string | undefined;
@@ -22,37 +24,52 @@ describe('http agent', () => {
     desk = await createDesk();
     const { AATS_CA_FILE = '', AATS_CERT_FILE = '', AATS_KEY_FILE = '' } = identityEnvironment('admin');
     ca = readFileSync(AATS_CA_FILE);
-    server = createServer(
-      { cert: readFileSync(AATS_CERT_FILE), key: readFileSync(AATS_KEY_FILE) },
-      (incoming, answer) => {
-        let body = '';
-        incoming.on('data', (part: Buffer) => (body += part.toString()));
-        incoming.on('end', () => {
-          const { method, url, headers } = incoming;
-          seen.push({ method, url, headers, body });
-          const to = new URL(url ?? '', 'https://x').searchParams.get('to');
-          if (to !== null) answer.writeHead(302, { location: to }).end();
-          else if (url === '/broken') answer.writeHead(503).end();
-          else if (url === '/large') answer.end(Buffer.alloc(65 * 1024 * 1024));
-          else if (url !== '/silent')
-            answer.writeHead(200, { 'content-type': 'application/json; charset=utf-8' }).end('{"a":1}');
-        });
-      },
-    );
-    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-    ({ port } = server.address() as AddressInfo);
+    const listen = async (): Promise<number> => {
+      const server = createServer(
+        { cert: readFileSync(AATS_CERT_FILE), key: readFileSync(AATS_KEY_FILE) },
+        (incoming, answer) => {
+          let body = '';
+          incoming.on('data', (part: Buffer) => (body += part.toString()));
+          incoming.on('end', () => {
+            const { method, url, headers } = incoming;
+            seen.push({ method, url, headers, body });
+            const { searchParams } = new URL(url ?? '', 'https://x');
+            const to = searchParams.get('to');
+            if (to !== null) answer.writeHead(Number(searchParams.get('status') ?? 302), { location: to }).end();
+            else if (url === '/broken') answer.writeHead(503).end();
+            else if (url === '/large') answer.end(Buffer.alloc(65 * 1024 * 1024));
+            else if (url !== '/silent')
+              answer.writeHead(200, { 'content-type': 'application/json; charset=utf-8' }).end('{"a":1}');
+          });
+        },
+      );
+      servers.push(server);
+      await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+      return (server.address() as AddressInfo).port;
+    };
+    [port, otherPort] = [await listen(), await listen()];
   });
   afterAll(async () => {
-    server.closeAllConnections();
-    server.close();
+    for (const server of servers) {
+      server.closeAllConnections();
+      server.close();
+    }
     await desk.remove();
   });
 
   const ask = async (input: object, host: object = {}): Promise<Record<string, unknown>> => {
-    const hosts = [{ host: 'localhost', port, private: true, methods: ['GET', 'POST'], ...host }];
+    const hosts = [port, otherPort].map((one) => ({
+      host: 'localhost',
+      port: one,
+      private: true,
+      methods: ['GET', 'POST', 'PUT'],
+      ...host,
+    }));
     return (await httpCapability(hosts, ca).run(input, await desk.work())) as Record<string, unknown>;
   };
   const at = (path: string): string => `https://localhost:${port}${path}`;
+  const elsewhere = (path: string): string => `https://localhost:${otherPort}${path}`;
+  const sentOn = (to: string, status = 302): string => at(`/?status=${status}&to=${encodeURIComponent(to)}`);
 
   it('keeps the answer as a document', async () => {
     const answer = await ask({ url: at('/data.json') });
@@ -80,10 +97,46 @@ describe('http agent', () => {
   });
 
   it('follows redirects on the list only, and not for ever', async () => {
-    expect(await ask({ url: at(`/?to=${encodeURIComponent('/end')}`) })).toMatchObject({ url: at('/end') });
-    const away = encodeURIComponent('https://example.org/');
-    await expect(ask({ url: at(`/?to=${away}`) })).rejects.toMatchObject({ type: 'HostNotAllowed' });
+    expect(await ask({ url: sentOn('/end') })).toMatchObject({ url: at('/end') });
+    for (const away of ['https://example.org/', at('/').replace('https', 'http')])
+      await expect(ask({ url: sentOn(away) })).rejects.toMatchObject({ type: 'HostNotAllowed', retryable: false });
     await expect(ask({ url: at('/?to=') })).rejects.toMatchObject({ type: 'TooManyRedirects' });
+  });
+
+  it('tells another origin nothing of a plan but what content it wants', async () => {
+    const headers = { 'X-Api-Key': 'k', Authorization: 'Bearer t', Cookie: 'c=1', Accept: 'text/csv' };
+    await ask({ url: sentOn(elsewhere('/end')), headers });
+    const { headers: told = {} } = seen.at(-1) ?? {};
+    expect(told).toMatchObject({ host: `localhost:${otherPort}`, accept: 'text/csv' });
+    expect(Object.keys(told).sort()).toEqual(['accept', 'connection', 'host', 'user-agent']);
+    await ask({ url: sentOn('/end'), headers });
+    expect(seen.at(-1)?.headers).toMatchObject({ 'x-api-key': 'k', authorization: 'Bearer t', cookie: 'c=1' });
+  });
+
+  it('sends a body on within an origin only', async () => {
+    const post = { method: 'POST', body: { b: 2 } };
+    await ask({ url: sentOn('/end', 307), ...post });
+    expect(seen.at(-1)).toMatchObject({ method: 'POST', url: '/end', body: '{"b":2}' });
+    const before = seen.length;
+    for (const status of [307, 308])
+      await expect(ask({ url: sentOn(elsewhere('/end'), status), ...post })).rejects.toMatchObject({
+        type: 'RedirectRefused',
+        retryable: false,
+      });
+    await expect(ask({ url: sentOn(elsewhere('/end')), ...post, method: 'PUT' })).rejects.toMatchObject({
+      type: 'RedirectRefused',
+    });
+    expect(seen.slice(before).map(({ headers }) => headers['host'])).toEqual(Array(3).fill(`localhost:${port}`));
+  });
+
+  it('asks with GET and without the body where a form would', async () => {
+    for (const status of [301, 302, 303]) {
+      await ask({ url: sentOn(elsewhere('/end'), status), method: 'POST', body: { b: 2 } });
+      expect(seen.at(-1)).toMatchObject({ method: 'GET', url: '/end', body: '' });
+      expect(seen.at(-1)?.headers).not.toHaveProperty('content-type');
+    }
+    await ask({ url: sentOn('/end'), method: 'PUT', body: { b: 2 } });
+    expect(seen.at(-1)).toMatchObject({ method: 'PUT', body: '{"b":2}' });
   });
 
   it('refuses a name that leads to a private address, unless the list says so', async () => {
