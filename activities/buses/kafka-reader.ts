@@ -14,36 +14,55 @@ export interface TopicBatch {
   commit(message: KafkaMessage): Promise<void>;
 }
 export interface TopicReader {
+  /** Resolves once the group was joined for the first time; never rejects. */
+  readonly joined: Promise<void>;
+  /** For how long Kafka has not confirmed that this reader is of its group, from the start on, in ms. */
+  silentMs(): number;
   /** Lets batches under way end, then leaves the group. */
   close(): Promise<void>;
+}
+export interface ReadOptions {
+  readonly groupId: string;
+  readonly topics: readonly string[];
+  readonly log: KafkaLog;
+  /** Where a group begins that has not committed anything yet: by default at the beginning. */
+  readonly from?: 'beginning' | 'end';
+  /** The group was joined, for the first time or anew: what was published from now on will be read. */
+  readonly onJoined?: () => void;
 }
 
 /** The shortest that brokers allow by default. */
 const sessionMs = 6000;
 const beatMs = 1000;
 const startAgainMs = 1000;
+/** How often kafkajs tries again within a session. Endless tries would go to a coordinator that has moved; a new session looks for it. */
+const sessionRetry = { retries: 4, maxRetryTime: 3000, restartOnFailure: () => Promise.resolve(false) };
 /**
  * How long a broker keeps a request that it has nothing for; what arrives meanwhile is answered at once, so this delays
  * only leaving a group. Shorter costs every idle reader and the broker: 20 ms are 50 requests a second.
  */
-export const idleFetchMs = 500;
+const idleFetchMs = 500;
 const gatherMs = 2;
 
 /**
- * Reads topics as one group, from their beginning, until closed; resolves once the first session runs. At least once:
- * what `take` has not committed comes again. A broker that goes away is waited for, and where kafkajs gives up for good
- * (it takes some errors for hopeless, a refused login among them), a new session begins.
+ * Reads topics as one group until closed. At least once: what `take` has not committed comes again. A broker that is
+ * away, now or later, is waited for: wherever kafkajs gives up (a lost connection, a refused login), a new session begins.
  */
-export async function readTopics(
+export function readTopics(
   kafka: Kafka,
-  options: { readonly groupId: string; readonly topics: readonly string[]; readonly log: KafkaLog },
+  options: ReadOptions,
   take: (batch: TopicBatch) => Promise<void>,
-): Promise<TopicReader> {
-  const { groupId, topics, log } = options;
+): TopicReader {
+  const { groupId, topics, log, from = 'beginning', onJoined } = options;
   const underWay = new Set<AbortController>();
   let consumer: Consumer | undefined;
   let timer: NodeJS.Timeout | undefined;
   let isClosed = false;
+  let heardAt = Date.now();
+  let hasJoined: () => void = () => undefined;
+  const joined = new Promise<void>((resolve) => {
+    hasJoined = resolve;
+  });
 
   const begin = async (): Promise<void> => {
     const made = kafka.consumer({
@@ -51,31 +70,43 @@ export async function readTopics(
       sessionTimeout: sessionMs,
       heartbeatInterval: beatMs,
       maxWaitTimeInMs: idleFetchMs,
-      retry: { retries: Number.MAX_SAFE_INTEGER, maxRetryTime: 3000 },
+      retry: sessionRetry,
     });
     consumer = made;
-    made.on(made.events.CRASH, ({ payload }) => {
-      if (payload.restart) return;
-      log('reading ended, begun again', { groupId, error: payload.error.message });
+    let isNew = false;
+    made.on(made.events.GROUP_JOIN, () => {
+      isNew = true;
+      hasJoined();
+    });
+    // A beat follows a read that was answered: only then are the places in the topics known.
+    made.on(made.events.HEARTBEAT, () => {
+      heardAt = Date.now();
+      if (isNew) onJoined?.();
+      isNew = false;
+    });
+    made.on(made.events.CRASH, ({ payload: { error } }) => {
+      log('reading ended, begun again', { groupId, error: error.message });
       beginLater();
     });
-    await made.connect();
-    await made.subscribe({ topics: [...topics], fromBeginning: true });
-    await made.run({
-      autoCommit: false,
-      eachBatchAutoResolve: false,
-      partitionsConsumedConcurrently: 8,
-      eachBatch: (payload) => takeOne(payload),
-    });
+    try {
+      await made.connect();
+      await made.subscribe({ topics: [...topics], fromBeginning: from === 'beginning' });
+      if (!isClosed)
+        await made.run({
+          autoCommit: false,
+          eachBatchAutoResolve: false,
+          partitionsConsumedConcurrently: 8,
+          eachBatch: (payload) => takeOne(payload),
+        });
+    } catch (error) {
+      log('reading could not begin', { groupId, error: error instanceof Error ? error.message : String(error) });
+      await made.disconnect().catch(() => undefined);
+      beginLater();
+    }
+    if (isClosed) await made.disconnect();
   };
   const beginLater = (): void => {
-    if (isClosed) return;
-    timer = setTimeout(() => {
-      begin().catch((error: unknown) => {
-        log('reading could not begin', { groupId, error: error instanceof Error ? error.message : String(error) });
-        beginLater();
-      });
-    }, startAgainMs);
+    if (!isClosed) timer = setTimeout(() => void begin(), startAgainMs);
   };
   const committer = createCommitter((offsets) => consumer?.commitOffsets(offsets) ?? Promise.resolve());
   const takeOne = async ({ batch, heartbeat, isRunning, isStale, resolveOffset }: EachBatchPayload): Promise<void> => {
@@ -111,8 +142,10 @@ export async function readTopics(
       underWay.delete(ended);
     }
   };
-  await begin();
+  void begin();
   return {
+    joined,
+    silentMs: () => Date.now() - heardAt,
     async close() {
       isClosed = true;
       clearTimeout(timer);

@@ -25,13 +25,12 @@ export async function kafkaTransport(
   let readers: readonly TopicReader[] = [];
   return {
     async start(intake) {
-      readers = await Promise.all(
-        capabilities.map((capability) =>
-          readTopics(kafka, { groupId: groups.agents(capability), topics: [topics.tasks(capability)], log }, (batch) =>
-            takeTasks(batch, intake, logger),
-          ),
+      readers = capabilities.map((capability) =>
+        readTopics(kafka, { groupId: groups.agents(capability), topics: [topics.tasks(capability)], log }, (batch) =>
+          takeTasks(batch, intake, logger),
         ),
       );
+      await Promise.all(readers.map(({ joined }) => joined));
     },
     async report(reports) {
       const byTopic = new Map<string, { key: string; value: string }[]>();

@@ -37,7 +37,7 @@ export function createKafkaReports(
     const log: KafkaLog = (message, details) => {
       logger.warn(details, message);
     };
-    reader = await readTopics(kafka, { groupId: 'coordinator', topics, log }, takeBatch);
+    reader = readTopics(kafka, { groupId: 'coordinator', topics, log }, takeBatch);
   };
   return {
     /** Looks for new topics and reads them too; cheap when there are none. */

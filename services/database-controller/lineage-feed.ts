@@ -1,5 +1,7 @@
-import { KafkaJSError, type Consumer } from 'kafkajs';
+import type { Kafka } from 'kafkajs';
 import { z } from 'zod';
+import type { KafkaLog } from '../../activities/buses/kafka';
+import { readTopics, type TopicReader } from '../../activities/buses/kafka-reader';
 import type { Lineage } from '../../activities/stores/lineage';
 import { eventTypes, topics } from '../../workflows/contracts/messages';
 import type { ChangeSet } from '../../workflows/contracts/plan';
@@ -26,33 +28,23 @@ const batchSize = 100;
  * after the write, so a crash repeats changes, which the graph does not mind; while Neo4j is away nothing is
  * committed and nothing is lost. What is no change of a plan is logged and passed over: it never becomes one.
  */
-export async function runLineageFeed(consumer: Consumer, lineage: Lineage, logger: Logger): Promise<void> {
-  await consumer.connect();
-  await consumer.subscribe({ topic: topics.plans, fromBeginning: true });
-  await consumer.run({
-    eachBatchAutoResolve: false,
-    eachBatch: async (payload) => {
-      const { batch } = payload;
-      for (let from = 0; from < batch.messages.length; from += batchSize) {
-        if (!payload.isRunning() || payload.isStale()) return;
-        const messages = batch.messages.slice(from, from + batchSize);
-        const changes = messages.flatMap(({ value, offset }) => {
-          const change = parseChange(value);
-          if (!change) logger.warn({ partition: batch.partition, offset }, 'not a change of a plan; passed over');
-          return change ? [change] : [];
-        });
-        if (changes.length > 0) await lineage.record(changes).catch(tryAgain);
-        for (const { offset } of messages) payload.resolveOffset(offset);
-        await payload.commitOffsetsIfNecessary();
-        await payload.heartbeat();
-      }
-    },
+export function readLineage(kafka: Kafka, lineage: Lineage, logger: Logger): TopicReader {
+  const log: KafkaLog = (message, details) => {
+    logger.warn(details, message);
+  };
+  return readTopics(kafka, { groupId: 'lineage', topics: [topics.plans], log }, async ({ messages, ended, commit }) => {
+    for (let from = 0; from < messages.length && !ended.aborted; from += batchSize) {
+      const part = messages.slice(from, from + batchSize);
+      const changes = part.flatMap(({ value, offset }) => {
+        const change = parseChange(value);
+        if (!change) logger.warn({ offset }, 'not a change of a plan; passed over');
+        return change ? [change] : [];
+      });
+      if (changes.length > 0) await lineage.record(changes);
+      const last = part.at(-1);
+      if (last) await commit(last);
+    }
   });
-}
-
-/** kafkajs ends a consumer for good over an error that says it is not worth another try; here every one is. */
-function tryAgain(error: unknown): never {
-  throw new KafkaJSError(error instanceof Error ? error : String(error), { retriable: true });
 }
 
 export function parseChange(value: Buffer | null): ChangeSet | undefined {

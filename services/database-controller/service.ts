@@ -1,4 +1,5 @@
 import { createKafka } from '../../activities/buses/kafka';
+import type { TopicReader } from '../../activities/buses/kafka-reader';
 import { createArtifactStore } from '../../activities/stores/artifact-store';
 import { createLineage } from '../../activities/stores/lineage';
 import { openMongo } from '../../activities/stores/mongo';
@@ -14,7 +15,7 @@ import { readTls } from '../runtime/tls';
 import { createArtifactHandlers } from './artifact-handlers';
 import type { DatabaseControllerConfig } from './config';
 import { createHealthHandlers, createLineageHandlers } from './handlers';
-import { runLineageFeed } from './lineage-feed';
+import { readLineage } from './lineage-feed';
 import { openapi } from './openapi';
 import { addRoutes } from './routes';
 import { postgresProbe, redisProbe } from './store-probes';
@@ -69,18 +70,20 @@ export async function startDatabaseController(
   const kafka = createKafka(config, 'database-controller', (message, details) => {
     logger.warn({ ...details }, message);
   });
-  const consumer = kafka.consumer({ groupId: 'lineage' });
-  const stopped = new AbortController();
+  let feed: TopicReader | undefined;
+  let isStopped = false;
   lifecycle.onStop('lineage feed', async () => {
-    stopped.abort();
-    await consumer.disconnect();
+    isStopped = true;
+    await feed?.close();
   });
   const prepare = (): void => {
     lineage
       .prepare()
-      .then(() => (stopped.signal.aborted ? undefined : runLineageFeed(consumer, lineage, logger)))
+      .then(() => {
+        if (!isStopped) feed = readLineage(kafka, lineage, logger);
+      })
       .catch((error: unknown) => {
-        if (stopped.signal.aborted) return;
+        if (isStopped) return;
         logger.warn({ err: error }, 'lineage is not ready; next try in 5 s');
         setTimeout(prepare, 5000).unref();
       });

@@ -1,7 +1,8 @@
 import { randomUUID } from 'node:crypto';
-import type { Consumer, Kafka } from 'kafkajs';
+import type { Kafka } from 'kafkajs';
 import { MessageRefused, readEvent } from '../../activities/buses/cloud-event';
-import { idleFetchMs } from '../../activities/buses/kafka-reader';
+import { readTopics, type TopicBatch } from '../../activities/buses/kafka-reader';
+import { within } from '../../activities/within';
 import { topics, type TaskReport } from '../../workflows/contracts/messages';
 import type { ChangeSet } from '../../workflows/contracts/plan';
 import type { Logger } from '../runtime/logger';
@@ -9,38 +10,38 @@ import type { Logger } from '../runtime/logger';
 export type FeedEvent =
   | { readonly kind: 'change'; readonly change: ChangeSet }
   | { readonly kind: 'progress'; readonly report: TaskReport & { readonly kind: 'progress' } }
-  /** The topic was not read for a while, or is read for the first time: changes may have been missed. */
-  | { readonly kind: 'gap' };
+  /** The topic was not read for a moment, or is read for the first time: changes may have been missed. */
+  | { readonly kind: 'gap' }
+  /** The topic is not being read: nothing will be heard until it is. */
+  | { readonly kind: 'unread' };
 export interface PlanFeed {
   /** Calls back for each change of the plan from now on; gives the function that ends it. */
   subscribe(planId: string, listener: (event: FeedEvent) => void): () => void;
   /** Changes after a cursor, when all of them are still kept here; undefined otherwise. */
   since(planId: string, cursor: number): readonly ChangeSet[] | undefined;
-  /** Rejects while the topic is not being read. */
-  ping(): Promise<unknown>;
+  /** Whether changes arrive; false once Kafka has been silent for 6 s. */
+  isRead(): boolean;
+  /** Rejects while the topic is not being read, and before it was for the first time. */
+  ping(): Promise<void>;
   close(): Promise<void>;
 }
 
 const keptPlans = 500;
 const keptChanges = 200;
-const startAgainMs = 1000;
+/** As long as Kafka itself waits for a sign of life of a reader. */
+const silentAfterMs = 6000;
+const lookEveryMs = 500;
+const forgetWithinMs = 2000;
 
 /**
  * Reads the topic of plan changes once for this process and all its viewers, whoever they are: watching costs a plan
  * nothing. Each process is a group of its own and begins at the end of the topic. A broker that is away, now or later, is
- * waited for; whoever watches hears of the gap.
+ * waited for; whoever watches hears that the topic is not read, and of the gap when it is again.
  */
 export function startPlanFeed(kafka: Kafka, logger: Logger): PlanFeed {
   const listeners = new Map<string, Set<(event: FeedEvent) => void>>();
   const rings = new Map<string, ChangeSet[]>();
   const groupId = `project-manager.${randomUUID()}`;
-  const consumer: Consumer = kafka.consumer({
-    groupId,
-    maxWaitTimeInMs: idleFetchMs,
-    sessionTimeout: 10_000,
-    // kafkajs would end a consumer for good over what it takes for hopeless.
-    retry: { retries: Number.MAX_SAFE_INTEGER, maxRetryTime: 3000, restartOnFailure: () => Promise.resolve(true) },
-  });
 
   const keep = (change: ChangeSet): boolean => {
     const known = rings.get(change.planId) ?? [];
@@ -54,39 +55,40 @@ export function startPlanFeed(kafka: Kafka, logger: Logger): PlanFeed {
     if (rings.size > keptPlans) rings.delete(rings.keys().next().value ?? '');
     return true;
   };
-  const admin = kafka.admin();
-  let isReading = false;
-  let isClosed = false;
-  consumer.on(consumer.events.GROUP_JOIN, () => {
-    isReading = true;
-    rings.clear();
-    for (const ofPlan of listeners.values()) for (const listener of ofPlan) listener({ kind: 'gap' });
-  });
-  for (const event of [consumer.events.CRASH, consumer.events.DISCONNECT])
-    consumer.on(event, () => {
-      isReading = false;
-    });
-  const begin = async (): Promise<void> => {
-    await admin.connect();
-    await consumer.connect();
-    await consumer.subscribe({ topics: [topics.plans], fromBeginning: false });
-    await consumer.run({
-      eachMessage: ({ message }) => {
-        const event = read(message.value, logger);
-        if (event?.kind === 'change' && !keep(event.change)) return Promise.resolve();
-        if (event) for (const listener of listeners.get(planOf(event)) ?? []) listener(event);
-        return Promise.resolve();
+  const tellAll = (event: FeedEvent): void => {
+    for (const ofPlan of listeners.values()) for (const listener of ofPlan) listener(event);
+  };
+  const take = async ({ messages, commit }: TopicBatch): Promise<void> => {
+    for (const { value } of messages) {
+      const event = read(value, logger);
+      if (!event || (event.kind === 'change' && !keep(event.change))) continue;
+      for (const listener of listeners.get(planOf(event)) ?? []) listener(event);
+    }
+    const last = messages.at(-1);
+    if (last) await commit(last);
+  };
+  let hasBegun = false;
+  const reader = readTopics(
+    kafka,
+    {
+      groupId,
+      topics: [topics.plans],
+      from: 'end',
+      log: (message, details) => {
+        logger.warn(details, message);
       },
-    });
-  };
-  const beginAtLast = (): void => {
-    if (isClosed) return;
-    begin().catch((error: unknown) => {
-      logger.warn({ err: error }, 'the changes of plans cannot be read yet; tried again');
-      setTimeout(beginAtLast, startAgainMs).unref();
-    });
-  };
-  beginAtLast();
+      onJoined: () => {
+        hasBegun = true;
+        rings.clear();
+        tellAll({ kind: 'gap' });
+      },
+    },
+    take,
+  );
+  const isRead = (): boolean => reader.silentMs() < silentAfterMs;
+  const look = setInterval(() => {
+    if (!isRead()) tellAll({ kind: 'unread' });
+  }, lookEveryMs);
   return {
     subscribe(planId, listener) {
       const known = listeners.get(planId) ?? new Set();
@@ -102,17 +104,33 @@ export function startPlanFeed(kafka: Kafka, logger: Logger): PlanFeed {
       if (!ring || !oldest || !newest || oldest.cursor > cursor + 1 || newest.cursor < cursor) return undefined;
       return ring.filter((change) => change.cursor > cursor);
     },
-    ping: () => (isReading ? admin.listTopics() : Promise.reject(new Error(`${topics.plans} is not being read`))),
+    isRead,
+    ping: async () => {
+      if (!hasBegun || !isRead())
+        return Promise.reject(
+          new Error(`${topics.plans} has not been read for ${Math.round(reader.silentMs() / 1000)} s`),
+        );
+    },
     async close() {
-      isClosed = true;
-      await consumer.disconnect();
-      await admin.deleteGroups([groupId]).catch(() => undefined); // it expires by itself
-      await admin.disconnect();
+      clearInterval(look);
+      await reader.close();
+      await within(forgetWithinMs, forget(kafka, groupId), 'Kafka does not answer').catch(() => undefined); // it expires by itself
     },
   };
 }
 
-type PlanEvent = Exclude<FeedEvent, { readonly kind: 'gap' }>;
+/** A group that nobody will join again. */
+async function forget(kafka: Kafka, groupId: string): Promise<void> {
+  const admin = kafka.admin({ retry: { retries: 0 } });
+  try {
+    await admin.connect();
+    await admin.deleteGroups([groupId]);
+  } finally {
+    await admin.disconnect();
+  }
+}
+
+type PlanEvent = Extract<FeedEvent, { readonly kind: 'change' | 'progress' }>;
 const planOf = (event: PlanEvent): string => (event.kind === 'change' ? event.change : event.report).planId;
 
 /** Undefined for what is of no interest, and for what is no message of ours, which is logged. */

@@ -17,14 +17,15 @@ const ended = new Set(['succeeded', 'failed', 'cancelled']);
 
 export interface WatchSources {
   readonly plans: Pick<Plans, 'header' | 'tasks'>;
-  readonly feed: Pick<PlanFeed, 'subscribe' | 'since'>;
+  readonly feed: Pick<PlanFeed, 'subscribe' | 'since' | 'isRead'>;
   readonly draining: AbortSignal;
 }
 
 /**
  * A snapshot by one query, then every change as it is published. With a cursor that is still kept, the changes since it
  * and no query at all. A change that the feed missed is made up for by a new snapshot. Ends with the plan. Throws
- * SlowReader when the reader does not keep up, Draining when this process ends.
+ * SlowReader when the reader does not keep up, BusUnavailable while the changes are not read (also at the beginning: a
+ * reader that came again would else be live time and again and hear nothing), Draining when this process ends.
  */
 export async function* watchPlan(
   { plans, feed, draining }: WatchSources,
@@ -32,6 +33,7 @@ export async function* watchPlan(
   cursor: number | undefined,
   signal: AbortSignal,
 ): AsyncGenerator<WatchEvent> {
+  if (!feed.isRead()) throw unread();
   // Subscribed before anything is read, so that no change falls between the snapshot and the feed.
   const queue = createQueue(feed, planId, AbortSignal.any([signal, draining]));
   try {
@@ -54,6 +56,7 @@ export async function* watchPlan(
       const event = await queue.next();
       if (draining.aborted) throw failure('Draining', 'this service is stopping; watch again from the last cursor');
       if (!event) return;
+      if (event.kind === 'unread') throw unread();
       if (event.kind === 'progress') yield progressEvent(event.report);
       else if (event.kind === 'change' && event.change.cursor === last + 1) {
         last = event.change.cursor;
@@ -71,6 +74,9 @@ export async function* watchPlan(
     queue.close();
   }
 }
+
+const unread = (): Error =>
+  failure('BusUnavailable', 'the changes of plans cannot be read now; watch again from the last cursor');
 
 /** What waits for one reader; bounded, since a reader that stopped must cost nothing but itself. */
 function createQueue(feed: WatchSources['feed'], planId: string, over: AbortSignal) {

@@ -46,6 +46,7 @@ function createSources(kept?: readonly ChangeSet[]) {
   const sources = {
     at: 1,
     queries: 0,
+    isRead: true,
     subscribers: () => listeners.size,
     say: (...events: readonly FeedEvent[]) => {
       for (const event of events) for (const listener of listeners) listener(event);
@@ -67,6 +68,7 @@ function createSources(kept?: readonly ChangeSet[]) {
       return () => listeners.delete(listener);
     },
     since: () => kept,
+    isRead: () => sources.isRead,
   };
   return { sources, from: { plans, feed, draining: draining.signal } };
 }
@@ -134,6 +136,19 @@ describe('watching a plan', () => {
     expect(await next()).toBe('snapshot');
     setup.sources.say(change(4), change(6, 'succeeded'));
     expect([await next(), await next()]).toEqual(['change 6', 'end']);
+  });
+
+  it('sends a reader away when the topic is not read, and lets none begin, so that nobody is live and hears nothing', async () => {
+    const setup = createSources();
+    const next = watch(setup);
+    await next();
+    setup.sources.say(change(2), { kind: 'unread' });
+    expect(await next()).toBe('change 2');
+    await expect(next()).rejects.toMatchObject({ type: 'BusUnavailable' });
+    setup.sources.isRead = false;
+    await expect(watch(setup)()).rejects.toMatchObject({ type: 'BusUnavailable' });
+    expect(setup.sources).toMatchObject({ queries: 1 });
+    expect(setup.sources.subscribers()).toBe(0);
   });
 
   it('cuts a reader off that lets too much wait', async () => {

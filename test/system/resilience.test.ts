@@ -1,3 +1,9 @@
+import { setTimeout } from 'node:timers/promises';
+import { ProjectManager } from '../../proto/aats/project/v1/project_pb';
+import { tlsConfig } from '../../services/runtime/config';
+import { ServiceFailure } from '../../services/runtime/failure-status';
+import { createGrpcClient } from '../../services/runtime/grpc-client';
+import { clientCredentials, readTls } from '../../services/runtime/tls';
 import type { PlanAnswer } from '../../stack/demo-plan';
 import { agent } from '../../stack/app';
 import { createStackContext } from '../../stack/context';
@@ -47,6 +53,53 @@ describe('a system under faults', () => {
     },
     300_000,
   );
+
+  it('shows a plan live again after Kafka was killed and started again, and says meanwhile that it is not', async () => {
+    const jonas = await system.session('jonas');
+    const planId = await system.startPlan('watched', [{ id: 'never', capability: 'nobody-offers-this' }]);
+    const plans = createGrpcClient(ProjectManager, {
+      address: system.stack.identities.cli['AATS_PROJECT_MANAGER_ADDRESS'] ?? '',
+      credentials: clientCredentials(readTls(tlsConfig.parse(system.stack.identities.admin))),
+    });
+    const [heard, ends]: [string[], string[]] = [[], []];
+    const gone = new AbortController();
+    // As clients do: after a break they watch from the last cursor.
+    const follow = async (): Promise<void> => {
+      let cursor: bigint | undefined;
+      while (!gone.signal.aborted) {
+        try {
+          const request = { planId, ...(cursor !== undefined && { cursor }) };
+          for await (const { event } of plans.watchPlan(request, { signal: gone.signal })) {
+            if (event.case === 'change') cursor = event.value.cursor;
+            if (event.case === 'snapshot') cursor = event.value.plan?.cursor;
+            if (event.case !== 'progress' && event.value?.plan) heard.push(event.value.plan.state);
+          }
+        } catch (error) {
+          if (error instanceof ServiceFailure && error.type !== 'Cancelled') ends.push(error.type);
+        }
+        await setTimeout(250);
+      }
+    };
+    const following = follow();
+    const hears = (state: string): Promise<unknown> =>
+      until(
+        () => Promise.resolve(heard),
+        (list) => list.at(-1) === state,
+        60,
+      );
+    await hears('running');
+    await killAndStart(system, kafka);
+    await jonas.post(`/v1/plans/${planId}/pause`, {});
+    await hears('paused');
+    await jonas.post(`/v1/plans/${planId}/resume`, {});
+    await hears('running');
+    await jonas.post(`/v1/plans/${planId}/cancel`, {});
+    await hears('cancelled');
+    gone.abort();
+    await following;
+    plans.close();
+    expect([...new Set(ends)]).toEqual(['BusUnavailable']);
+  }, 240_000);
 
   it('ends a plan although agents are killed in the middle of tasks', async () => {
     const planId = await system.startPlan('agents', chain('command', 60, { program: 'date' }));
