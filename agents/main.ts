@@ -5,6 +5,7 @@ import { loadConfig } from '../services/runtime/config';
 import { runProcess } from '../services/runtime/shutdown';
 import { capabilityPattern } from '../workflows/contracts/plan';
 import { createCapabilities } from './capabilities';
+import { isolation } from './command/isolation';
 import { workConfig } from './config';
 import { agentConfig } from './sdk/agent-config';
 import { runAgent } from './sdk/agent';
@@ -37,6 +38,8 @@ runProcess(choice.agentId, async (lifecycle) => {
     if (!found) throw new Error(`there is no capability ${name}; there are ${all.map((one) => one.name).join(', ')}`);
     return found;
   });
+  if (isolation().processes === 0)
+    lifecycle.logger.warn('programs run without a process namespace: one that hides well can outlive its task');
   await runAgent(
     { agentId: choice.agentId, transport: choice.transport, capacity: choice.capacity, capabilities: chosen, config },
     lifecycle,

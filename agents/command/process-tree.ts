@@ -21,9 +21,10 @@ const rounds = 50;
 
 /**
  * A process belongs to the program if it is in its session or group, if its parent belongs, or if it carries the
- * mark: a line of the program's environment, which children inherit, also those that leave the group. To be missed, a
- * process has to clear its environment and to lose its parent between two looks. Needs `/proc`; reads it at once, since
- * that is a matter of milliseconds and what is seen is soon out of date.
+ * mark: a line of the program's environment, which children inherit, also those that leave the group. In a process
+ * namespace none is missed, as orphans stay in it; elsewhere one is that clears its environment and loses its parent
+ * between two looks. Needs `/proc`; reads it at once, since that is a matter of milliseconds and what is seen is soon
+ * out of date.
  */
 export function createProcessTree(leader: number, mark: string): ProcessTree {
   const known = new Map<number, { readonly startedAt: string; readonly belongs: boolean }>();

@@ -1,5 +1,7 @@
 import { spawn } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
+import { constants } from 'node:os';
+import { isolation } from './isolation';
 import { createProcessTree, end } from './process-tree';
 
 /** Where a program runs, and what it may use. */
@@ -26,7 +28,7 @@ export interface ProgramRun {
   readonly signal: AbortSignal;
 }
 export interface ProgramResult {
-  /** Null when the program was ended. */
+  /** Null when the program was ended; 128 and the signal's number when a signal from elsewhere ended it. */
   readonly exitCode: number | null;
   readonly endedBy?: 'time' | 'output' | 'memory' | 'processes' | 'signal';
   readonly stdout: string;
@@ -41,9 +43,10 @@ const lookEveryMs = 250;
 
 /**
  * Runs a program to its end under limits, and ends what comes of it as a whole, also children that left its process
- * group: on abort (then it rejects with the signal's reason), at a limit, and when it leaves children behind. Rejects
- * when the program cannot be started at all; a bad exit code is a result. One process gets no more memory than all may
- * have (RLIMIT_DATA, so it is told before it is ended). Needs `prlimit` (util-linux) and `/proc`.
+ * group: on abort (then it rejects with the signal's reason), at a limit, and when it leaves children behind. It runs in
+ * a process namespace where that is possible; elsewhere its children are looked for. Rejects when the program cannot be
+ * started at all; a bad exit code is a result. One process gets no more memory than all may have (RLIMIT_DATA, so it is
+ * told before it is ended). Needs `prlimit` (util-linux) and `/proc`.
  */
 export async function runProgram(run: ProgramRun): Promise<ProgramResult> {
   run.signal.throwIfAborted();
@@ -51,7 +54,8 @@ export async function runProgram(run: ProgramRun): Promise<ProgramResult> {
   const mark = ['AATS_RUN', randomUUID()] as const;
   const began = performance.now();
   const limits = [`--data=${memoryBytes}`, `--fsize=${fileBytes}`, '--core=0'];
-  const child = spawn('prlimit', [...limits, '--', run.program, ...run.arguments], {
+  const isolated = isolation();
+  const child = spawn('prlimit', [...limits, '--', ...isolated.command, run.program, ...run.arguments], {
     cwd: run.folder,
     env: { ...run.environment, [mark[0]]: mark[1] },
     detached: true,
@@ -77,7 +81,8 @@ export async function runProgram(run: ProgramRun): Promise<ProgramResult> {
   const watch = setInterval(() => {
     const now = tree?.look();
     if (!now) return;
-    const reason = now.processes > processes ? 'processes' : now.bytes() > memoryBytes ? 'memory' : undefined;
+    const count = now.processes - isolated.processes;
+    const reason = count > processes ? 'processes' : now.bytes() > memoryBytes ? 'memory' : undefined;
     if (reason === undefined) return;
     endedBy ??= reason;
     endNow();
@@ -103,7 +108,7 @@ export async function runProgram(run: ProgramRun): Promise<ProgramResult> {
   child.stdin.end(run.input ?? '');
 
   try {
-    const exitCode = await new Promise<number | null>((resolve, reject) => {
+    const exitCode = await new Promise<number>((resolve, reject) => {
       child.once('error', reject);
       // Children that outlive the program would hold its pipes open, and 'close' would never come.
       child.once('exit', () => {
@@ -113,7 +118,9 @@ export async function runProgram(run: ProgramRun): Promise<ProgramResult> {
           child.stderr.destroy();
         }, graceMs);
       });
-      child.once('close', resolve);
+      child.once('close', (code, signal) => {
+        resolve(code ?? 128 + (signal ? constants.signals[signal] : 0));
+      });
     });
     run.signal.throwIfAborted();
     const milliseconds = Math.round(performance.now() - began);

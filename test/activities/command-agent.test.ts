@@ -1,8 +1,11 @@
 import { readdirSync, readFileSync } from 'node:fs';
+import { isolation } from '../../agents/command/isolation';
+import { runProgram } from '../../agents/command/run-program';
 import { allowedPrograms, commandCapability } from '../../agents/command/capability';
 import { createDesk, type Desk } from '../support/work';
 
 const node = process.execPath;
+const hidersNap = `300.${process.pid}`;
 const code = (source: string, more = {}): unknown => ({ program: node, args: ['-e', source], ...more });
 const programs = allowedPrograms.parse({
   show: { program: '/usr/bin/printf', args: ['%s|'], argument: '[\\w $;]+' },
@@ -25,6 +28,11 @@ const programs = allowedPrograms.parse({
   runaway: {
     program: '/bin/bash',
     args: ['-c', 'setsid sleep 300 & (setsid sleep 300 > /dev/null 2>&1 &); sleep 0.3; echo $AATS_RUN'],
+  },
+  // Nothing tells any more whose it is.
+  hider: {
+    program: '/bin/bash',
+    args: ['-c', `(env -i setsid sleep ${hidersNap} > /dev/null 2>&1 &); sleep 0.1`],
   },
   filler: { program: '/bin/dd', args: ['if=/dev/zero', 'of=file', 'bs=1M', 'count=50'], fileBytes: 1_000_000 },
   // A child of its own that would outlive it and holds its output open.
@@ -120,5 +128,39 @@ describe('command agent', () => {
     });
     expect(mark).toMatch(/^AATS_RUN=[0-9a-f-]{36}$/);
     expect(left).toEqual([]);
+  });
+
+  it('leaves nothing running that hides, where there are process namespaces', async () => {
+    await run({ program: 'hider' });
+    const hiders = readdirSync('/proc').filter((pid) => {
+      try {
+        return /^\d+$/.test(pid) && readFileSync(`/proc/${pid}/cmdline`, 'latin1').includes(hidersNap);
+      } catch {
+        return false; // it ended meanwhile
+      }
+    });
+    for (const pid of hiders) process.kill(Number(pid), 'SIGKILL');
+    expect(hiders).toHaveLength(isolation().processes > 0 ? 0 : 1);
+  });
+
+  it('lets a program end itself when it is told to, and says what ended it', async () => {
+    const bash = async (script: string, timeoutMs: number): ReturnType<typeof runProgram> => {
+      const { folder, signal } = await desk.work();
+      return runProgram({
+        program: '/bin/bash',
+        arguments: ['-c', script],
+        folder,
+        environment: { PATH: '/usr/bin:/bin' },
+        limits: { timeoutMs, outputBytes: 1000, memoryBytes: 100e6, processes: 5, fileBytes: 1000 },
+        signal,
+      });
+    };
+    expect(await bash('trap "echo tidied; exit" TERM; sleep 300 & wait', 1000)).toMatchObject({
+      exitCode: null,
+      endedBy: 'time',
+      stdout: 'tidied\n',
+    });
+    expect(await bash('kill -SEGV $$', 10_000)).toMatchObject({ exitCode: 139 });
+    expect(await bash('exit 7', 10_000)).toMatchObject({ exitCode: 7 });
   });
 });
