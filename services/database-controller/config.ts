@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { kafkaConfig } from '../../activities/buses/kafka';
 import { mongoConfig } from '../../activities/stores/mongo';
 import { neo4jConfig } from '../../activities/stores/neo4j';
-import { filePath, port, tlsConfig, tokenConfig } from '../runtime/config';
+import { filePath, port, streamConfig, tlsConfig, tokenConfig } from '../runtime/config';
 
 export const databaseControllerConfig = z.object({
   ...mongoConfig.shape,
@@ -10,6 +10,7 @@ export const databaseControllerConfig = z.object({
   ...kafkaConfig.shape,
   ...tlsConfig.shape,
   ...tokenConfig.shape,
+  ...streamConfig.shape,
   AATS_GRPC_PORT: port.default(50061),
   AATS_REST_PORT: port.default(8091),
   AATS_POSTGRES_URL: z.url({ protocol: /^postgres(ql)?$/ }),

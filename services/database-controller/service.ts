@@ -96,6 +96,7 @@ export async function startDatabaseController(
     requireClientCertificate: false,
     identities,
     logger,
+    stalledAfterMs: config.AATS_STALLED_READER_MS,
     observe: (method, code, seconds) => {
       metrics.observe(method, code, seconds);
     },

@@ -1,12 +1,13 @@
 import { z } from 'zod';
 import { kafkaConfig } from '../../activities/buses/kafka';
 import { postgresConfig } from '../../activities/stores/postgres';
-import { address, port, temporalConfig, tlsConfig, tokenConfig } from '../runtime/config';
+import { address, port, streamConfig, temporalConfig, tlsConfig, tokenConfig } from '../runtime/config';
 
 export const projectManagerConfig = z.object({
   ...temporalConfig.shape,
   ...tlsConfig.shape,
   ...tokenConfig.shape,
+  ...streamConfig.shape,
   ...kafkaConfig.shape,
   ...postgresConfig.shape,
   AATS_COORDINATOR_ADDRESS: address,

@@ -88,6 +88,7 @@ export async function startProjectManager(
     requireClientCertificate: false,
     identities,
     logger,
+    stalledAfterMs: config.AATS_STALLED_READER_MS,
     observe: (method, code, seconds) => {
       metrics.observe(method, code, seconds);
     },
@@ -101,8 +102,9 @@ export async function startProjectManager(
     metrics,
     openapi: openApiOf('AATS project manager', operations),
   });
-  addOperations({ router, identities, logger }, ProjectManager, handlers, operations);
-  addOperations({ router, identities, logger }, Approvals, approvals, operations);
+  const surroundingsOfRest = { router, identities, logger, stalledAfterMs: config.AATS_STALLED_READER_MS };
+  addOperations(surroundingsOfRest, ProjectManager, handlers, operations);
+  addOperations(surroundingsOfRest, Approvals, approvals, operations);
   const https = await startHttpsServer({ tls, port: config.AATS_REST_PORT, app });
   lifecycle.onStop('REST', () => https.close(graceSeconds));
   lifecycle.onStop('watchers', () => {

@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { z } from 'zod';
+import { stalledAfterMs } from './slow-reader';
 
 /** Reads the environment once, at start; names every bad variable, shows no value. */
 export function loadConfig<S extends z.ZodType>(schema: S, env: NodeJS.ProcessEnv): z.output<S> {
@@ -15,6 +16,10 @@ export const filePath = z.string().min(1);
 
 export const temporalConfig = z.object({ TEMPORAL_ADDRESS: address, TEMPORAL_NAMESPACE: z.string().min(1) });
 export const tlsConfig = z.object({ AATS_CA_FILE: filePath, AATS_CERT_FILE: filePath, AATS_KEY_FILE: filePath });
+/** How long a reader of a stream may take nothing before it is cut off. */
+export const streamConfig = z.object({
+  AATS_STALLED_READER_MS: z.coerce.number().int().min(100).max(600_000).default(stalledAfterMs),
+});
 export const tokenConfig = z.object({ AATS_JWKS_URL: z.url({ protocol: /^https$/ }) });
 
 /** The content of a secret's file, without the line end that editors add. */

@@ -155,6 +155,8 @@ export function fromGrpcError(error: ServiceError): ServiceFailure {
   if (error.code === status.UNAVAILABLE || error.code === status.DEADLINE_EXCEEDED)
     return new ServiceFailure('WorkflowUnavailable', `the service does not answer: ${error.details}`);
   if (error.code === status.UNAUTHENTICATED) return new ServiceFailure('Unauthenticated', error.details);
-  if (error.code === status.RESOURCE_EXHAUSTED) return new ServiceFailure('TooLarge', error.details);
+  // A stream that was given up has no room for more than its code: "Bandwidth exhausted …".
+  if (error.code === status.RESOURCE_EXHAUSTED)
+    return new ServiceFailure(error.details.startsWith('Bandwidth') ? 'SlowReader' : 'TooLarge', error.details);
   return new ServiceFailure('Internal', error.details);
 }

@@ -1,3 +1,4 @@
+import { constants, type ServerHttp2Stream } from 'node:http2';
 import {
   type MethodDefinition,
   Metadata,
@@ -19,7 +20,7 @@ import { inCall, type Logger, note, notePlan } from './logger';
 import { whileWaitedFor } from './patience';
 import { readRequest, readRequests } from './request-bytes';
 import { authorize } from './roles';
-import { takesMore } from './slow-reader';
+import { giveUpUnread, stalledAfterMs, takesMore } from './slow-reader';
 import { Tls13ServerCredentials, type TlsMaterial } from './tls';
 
 export { type CallContext, type Handlers, implement, type Implemented } from './grpc-handlers';
@@ -34,6 +35,8 @@ export interface GrpcServerOptions {
   readonly observe?: (method: string, code: string, seconds: number) => void;
   /** Default 4 MiB. */
   readonly maxMessageBytes?: number;
+  /** A reader of a stream that takes nothing for so long is cut off; default 30 s. */
+  readonly stalledAfterMs?: number;
 }
 export interface RunningGrpcServer {
   readonly port: number;
@@ -108,7 +111,7 @@ async function bind(server: Server, port: number, credentials: Tls13ServerCreden
 function adapt(
   method: DescMethod,
   handler: (...args: unknown[]) => unknown,
-  { identities, logger, observe }: GrpcServerOptions,
+  { identities, logger, observe, stalledAfterMs: patienceMs = stalledAfterMs }: GrpcServerOptions,
 ) {
   const name = `${method.parent.typeName}/${method.name}`;
   return (call: AnyCall, callback?: sendUnaryData<unknown>): void => {
@@ -138,6 +141,7 @@ function adapt(
         return pump(
           handler(request, context) as AsyncIterable<unknown>,
           call as ServerWritableStream<unknown, unknown>,
+          patienceMs,
         );
       return whileWaitedFor(gone.signal, (signal) => handler(request, { ...context, signal }) as Promise<unknown>);
     };
@@ -148,12 +152,17 @@ function adapt(
       const level = code === 'OK' && name.endsWith('/Heartbeat') ? 'debug' : 'info';
       logger[level]({ method: name, outcome: code, ms: Math.round(seconds * 1000) }, 'call');
     };
+    const endStream = (stream: ServerWritableStream<unknown, unknown>): void => {
+      giveUpUnread(stream, patienceMs, () => {
+        reset(stream);
+      });
+    };
     const answer = (): Promise<void> =>
       run().then(
         (response) => {
           finish('OK');
           if (callback) callback(null, response);
-          else (call as ServerWritableStream<unknown, unknown>).end();
+          else endStream((call as ServerWritableStream<unknown, unknown>).end());
         },
         (error: unknown) => {
           const edge = toEdgeFailure(error, (id, cause) => {
@@ -162,8 +171,11 @@ function adapt(
           finish(edge.type);
           const refusal = { code: status.UNKNOWN, details: '', metadata: new Metadata(), ...toGrpcStatus(edge) };
           if (callback) callback(refusal);
-          // Not destroy(): grpc-js sends the status as the stream's end, which a destroyed stream never reaches.
-          else call.emit('error', Object.assign(new Error(refusal.details), refusal));
+          else {
+            // Not destroy(): grpc-js sends the status as the stream's end, which a destroyed stream never reaches.
+            call.emit('error', Object.assign(new Error(refusal.details), refusal));
+            endStream(call as ServerWritableStream<unknown, unknown>);
+          }
         },
       );
     const [traceparent] = call.metadata.get('traceparent');
@@ -172,9 +184,19 @@ function adapt(
 }
 
 /** Writes as fast as the reader reads, no faster; one that stops reading is cut off (SlowReader). */
-async function pump(responses: AsyncIterable<unknown>, stream: ServerWritableStream<unknown, unknown>): Promise<void> {
+async function pump(
+  responses: AsyncIterable<unknown>,
+  stream: ServerWritableStream<unknown, unknown>,
+  patienceMs: number,
+): Promise<void> {
   for await (const response of responses) {
     if (stream.cancelled) return;
-    if (!stream.write(response)) await takesMore(stream);
+    if (!stream.write(response)) await takesMore(stream, patienceMs);
   }
+}
+
+/** Ends a call without waiting for its reader, as RESOURCE_EXHAUSTED. grpc-js itself has no way to, and keeps the stream to itself. */
+function reset(call: ServerWritableStream<unknown, unknown>): void {
+  const { stream } = (call as unknown as { readonly call: { readonly stream: ServerHttp2Stream } }).call;
+  stream.close(constants.NGHTTP2_ENHANCE_YOUR_CALM);
 }

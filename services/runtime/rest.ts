@@ -23,6 +23,7 @@ import { whileWaitedFor } from './patience';
 import { readJsonRequest } from './request-json';
 import { authorize } from './roles';
 import { sendEvents, type ServerSentEvent } from './server-sent-events';
+import { stalledAfterMs } from './slow-reader';
 
 type Answer = MessageInitShape<DescMessage>;
 type AnyHandler = (request: unknown, call: CallContext) => Promise<Answer> | AsyncIterable<Answer>;
@@ -31,11 +32,13 @@ export interface RestSurroundings {
   readonly router: Router;
   readonly identities: Identities;
   readonly logger: Logger;
+  /** A reader of a stream that takes nothing for so long is cut off; default 30 s. */
+  readonly stalledAfterMs?: number;
 }
 
 /** Adds REST operations that are RPCs: the same handlers, the same table of permissions, ProtoJSON in and out. */
 export function addOperations<S extends DescService>(
-  { router, identities, logger }: RestSurroundings,
+  { router, identities, logger, stalledAfterMs: patienceMs = stalledAfterMs }: RestSurroundings,
   service: S,
   handlers: Handlers<S>,
   operations: readonly RestOperation[],
@@ -59,12 +62,17 @@ export function addOperations<S extends DescService>(
       if (operation.stream !== true)
         ctx.body = json(desc.output, await whileWaitedFor(gone.signal, (signal) => answer(signal) as Promise<Answer>));
       else
-        await sendEvents(ctx, eventsOf(desc.output, answer(gone.signal) as AsyncIterable<Answer>), (error) => {
-          const edge = toEdgeFailure(error, (id, cause) => {
-            logger.error({ id, err: cause, path: ctx.path }, 'unexpected failure');
-          });
-          return toProblem(edge, ctx.path);
-        });
+        await sendEvents(
+          ctx,
+          eventsOf(desc.output, answer(gone.signal) as AsyncIterable<Answer>),
+          (error) => {
+            const edge = toEdgeFailure(error, (id, cause) => {
+              logger.error({ id, err: cause, path: ctx.path }, 'unexpected failure');
+            });
+            return toProblem(edge, ctx.path);
+          },
+          patienceMs,
+        );
     });
   }
 }

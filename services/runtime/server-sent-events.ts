@@ -1,5 +1,5 @@
 import type { Context } from 'koa';
-import { takesMore } from './slow-reader';
+import { giveUpUnread, takesMore } from './slow-reader';
 
 /** One event of a stream (WHATWG HTML, 9.2); the id is what a browser sends back as Last-Event-ID. */
 export interface ServerSentEvent {
@@ -19,6 +19,7 @@ export async function sendEvents(
   ctx: Context,
   events: AsyncIterable<ServerSentEvent>,
   describe: (error: unknown) => object,
+  patienceMs: number,
 ): Promise<void> {
   const iterator = events[Symbol.asyncIterator]();
   let next = await iterator.next();
@@ -32,13 +33,14 @@ export async function sendEvents(
   const alive = setInterval(() => res.write(': still here\n\n'), keepAliveMs);
   try {
     while (next.done !== true && !res.destroyed) {
-      if (!res.write(textOf(next.value))) await takesMore(res);
+      if (!res.write(textOf(next.value))) await takesMore(res, patienceMs);
       next = await iterator.next();
     }
     res.end(textOf({ event: 'end', data: {} }));
   } catch (error) {
     res.end(textOf({ event: 'failed', data: describe(error) }));
   } finally {
+    giveUpUnread(res, patienceMs, () => res.destroy());
     clearInterval(alive);
     await iterator.return?.();
   }

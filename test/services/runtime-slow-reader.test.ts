@@ -1,5 +1,6 @@
 import { Writable } from 'node:stream';
-import { takesMore } from '../../services/runtime/slow-reader';
+import { setTimeout } from 'node:timers/promises';
+import { giveUpUnread, takesMore } from '../../services/runtime/slow-reader';
 
 describe('a reader', () => {
   const full = () => {
@@ -31,5 +32,19 @@ describe('a reader', () => {
     stream.destroy();
     await expect(ready).resolves.toBeUndefined();
     await expect(takesMore(stream, 5000)).resolves.toBeUndefined();
+  });
+
+  it('that does not even read the end is given up, and one that does is not', async () => {
+    const givenUp = async ({ stream, read }: ReturnType<typeof full>, reads: boolean): Promise<boolean> => {
+      stream.end();
+      const givesUp = new Promise<true>((resolve) => {
+        giveUpUnread(stream, 50, () => {
+          resolve(true);
+        });
+      });
+      if (reads) read();
+      return Promise.race([givesUp, setTimeout(200, false)]);
+    };
+    expect([await givenUp(full(), false), await givenUp(full(), true)]).toEqual([true, false]);
   });
 });

@@ -9,7 +9,7 @@ import { acknowledgedByAll, createKafka, createProducer } from '../../activities
 import { savePerson } from '../../activities/stores/people-store';
 import { createPostgres } from '../../activities/stores/postgres';
 import { CommunicationCoordinator } from '../../proto/aats/communication/v1/communication_pb';
-import { projectManagerConfig } from '../../services/project-manager/config';
+import { type ProjectManagerConfig, projectManagerConfig } from '../../services/project-manager/config';
 import { startProjectManager } from '../../services/project-manager/service';
 import { implement, startGrpcServer } from '../../services/runtime/grpc';
 import { createGrpcClient, type GrpcClient } from '../../services/runtime/grpc-client';
@@ -17,6 +17,7 @@ import { createIdentities } from '../../services/runtime/identity';
 import { clientCredentials, readTls, type TlsMaterial } from '../../services/runtime/tls';
 import type { Identity } from '../../stack/stack-file';
 import { migrate } from '../../stack/migrate';
+import type { Publication } from '../../activities/plan';
 import { topics } from '../../workflows/contracts/messages';
 import type { Person } from '../../workflows/contracts/people';
 import { searchAttributes } from '../../workflows/contracts/plan';
@@ -49,7 +50,11 @@ export interface RequestOptions {
  * The project manager as it runs, on the stack's servers, in a Temporal namespace of its own with a worker that runs
  * the real workflows. Agents, the sign-in service and the coordinator are stood in for.
  */
-export async function startProjectManagerBench(echo: Echo, people: readonly Person[]) {
+export async function startProjectManagerBench(
+  echo: Echo,
+  people: readonly Person[],
+  settings: Partial<ProjectManagerConfig> = {},
+) {
   const closers: (() => unknown)[] = [];
   const onClose = (close: () => unknown): void => void closers.push(close);
   const env = await openNamespace();
@@ -66,7 +71,7 @@ export async function startProjectManagerBench(echo: Echo, people: readonly Pers
   await producer.connect();
   onClose(() => producer.disconnect());
   const publisher = {
-    publish: async ({ planId, changes }: Parameters<NonNullable<WorkerOptions['publisher']>['publish']>[0]) => {
+    publish: async ({ planId, changes }: Pick<Publication, 'planId' | 'changes'>): Promise<void> => {
       const messages = changes.map((data) => {
         const event = cloudEvent('planChanged', { source: 'test', id: `${planId}/${data.cursor}`, data });
         return { key: planId, value: JSON.stringify(event) };
@@ -106,6 +111,7 @@ export async function startProjectManagerBench(echo: Echo, people: readonly Pers
       AATS_COORDINATOR_ADDRESS: `localhost:${coordinator.port}`,
       AATS_GRPC_PORT: 0,
       AATS_REST_PORT: 0,
+      ...settings,
     },
     { logger: pino({ level: 'error' }), onStop: (_name, close) => closers.push(close) },
   );
@@ -138,6 +144,10 @@ export async function startProjectManagerBench(echo: Echo, people: readonly Pers
     env,
     worker,
     issuer,
+    /** Publishes changes as plans do. */
+    publish: publisher.publish,
+    grpcPort,
+    restPort,
     rest,
     /** All that REST answered here. */
     answers,
@@ -163,7 +173,6 @@ export async function startProjectManagerBench(echo: Echo, people: readonly Pers
   };
 }
 export type ProjectManagerBench = Awaited<ReturnType<typeof startProjectManagerBench>>;
-type WorkerOptions = NonNullable<Parameters<typeof startPlanWorker>[2]>;
 
 /** Waits until something holds; fails with what it was last. */
 export async function eventually<T>(look: () => Promise<T>, holds: (value: T) => boolean, seconds = 20): Promise<T> {
