@@ -12,6 +12,7 @@ const install = (ctx: StackContext): Promise<string> =>
     module: 'github.com/FerretDB/FerretDB',
     version,
     main: './cmd/ferretdb',
+    tags: ['ferretdb_no_sqlite'], // its other back end, a quarter of the build
     files: { 'build/version/version.txt': `${version}\n` },
     // It has no setting for the lowest TLS version, and Go's is 1.2.
     edits: {

@@ -11,6 +11,8 @@ export interface GoProgram {
   readonly main: string;
   /** Files that the module lacks and its build needs. */
   readonly files?: Readonly<Record<string, string>>;
+  /** Build tags, for parts that are not needed here and would take long to compile. */
+  readonly tags?: readonly string[];
   /** What its code must say differently, by file: each text is replaced once, and its absence fails the build. */
   readonly edits?: Readonly<Record<string, readonly [text: string, replacement: string]>>;
 }
@@ -21,9 +23,13 @@ export interface GoProgram {
  */
 export async function buildGoProgram(ctx: StackContext, program: GoProgram): Promise<string> {
   const edits = Object.entries(program.edits ?? {});
+  const tags = program.tags ?? [];
   // A binary of other code is another one in the cache.
-  const edited = createHash('sha256').update(JSON.stringify(edits)).digest('hex').slice(0, 8);
-  const version = edits.length === 0 ? program.version : `${program.version}-${edited}`;
+  const changed = createHash('sha256')
+    .update(JSON.stringify([edits, tags]))
+    .digest('hex')
+    .slice(0, 8);
+  const version = edits.length + tags.length === 0 ? program.version : `${program.version}-${changed}`;
   const dir = await ctx.cached(program.name, version, async (target) => {
     const { go } = await ctx.python();
     const env = {
@@ -55,11 +61,20 @@ export async function buildGoProgram(ctx: StackContext, program: GoProgram): Pro
         throw new Error(`${program.name} ${program.version} has another ${path} than expected`);
       await writeFile(join(work, path), before.replace(text, replacement));
     }
-    await ctx.run(go, ['build', '-trimpath', '-ldflags', '-s -w', '-o', join(target, program.name), program.main], {
-      cwd: work,
-      env,
-      timeoutSeconds: 1200,
-    });
+    await ctx.run(
+      go,
+      [
+        'build',
+        '-trimpath',
+        ...(tags.length > 0 ? ['-tags', tags.join(',')] : []),
+        '-ldflags',
+        '-s -w',
+        '-o',
+        join(target, program.name),
+        program.main,
+      ],
+      { cwd: work, env, timeoutSeconds: 1200 },
+    );
     await ctx.run('rm', ['-rf', source, work]);
     await ctx.run('chmod', ['-R', 'a+rX', target]);
   });

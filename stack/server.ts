@@ -73,6 +73,8 @@ export interface Server {
   readonly title: string;
   /** Servers that must be ready before this one starts. */
   readonly needs: readonly string[];
+  /** Only people look at it: `npm start` gets it while the services and the example run already. */
+  readonly isForPeople?: true;
   /** Ports it listens on, checked before the start (all nodes of a cluster). */
   ports(ctx: StackContext): readonly number[];
   /** Names of its processes (`logs/<name>.log`, `run/<name>.pid`). */

@@ -17,11 +17,12 @@ import { packageRoot } from './package-root';
 import { signInAs } from './rest-session';
 import { doctor } from './doctor';
 import { bannerLines, minutes } from './start-banner';
+import { columns, paint, say, step, type Tell } from './start-steps';
 import { ownServers } from './servers';
 import { setUpApplication } from './set-up';
 import type { StackFile } from './stack-file';
 import { createSupervisor, stopLeftovers, type Supervisor } from './supervisor';
-import type { StackContext } from './server';
+import type { Server, StackContext } from './server';
 import { bringUp, type Phase, takeDown } from './up';
 
 interface Options {
@@ -40,51 +41,6 @@ const options = new Command('start')
 
 const { version } = JSON.parse(readFileSync(join(packageRoot, 'package.json'), 'utf8')) as { readonly version: string };
 const begun = Date.now();
-const columns = Math.max(72, Math.min(process.stdout.columns || 80, 120));
-const colour = process.stdout.isTTY && process.env['NO_COLOR'] === undefined;
-const codes = { green: 32, yellow: 33, red: 31, dim: 90, bold: 1 } as const;
-const paint = (name: keyof typeof codes, text: string): string =>
-  colour ? `\u001b[${codes[name]}m${text}\u001b[0m` : text;
-// A line of progress that stands there makes room.
-const say = (text: string): void =>
-  void process.stdout.write(process.stdout.isTTY ? `\r\u001b[2K${text}\n` : `${text}\n`);
-
-/** What a step says while it goes on. */
-type Tell = (note: string) => void;
-interface Done<T> {
-  readonly note: string;
-  readonly value: T;
-  /** It stands and waits for a person. */
-  readonly waits?: boolean;
-}
-
-/** One line a step: what it was, a note, and how long it took; meanwhile, how far it is. */
-async function step<T>(name: string, work: (tell: Tell) => Promise<Done<T>>): Promise<T> {
-  const from = Date.now();
-  let doing = '';
-  const line = (sign: string, note: string): string => {
-    const took = minutes(Date.now() - from);
-    const room = columns - 29 - took.length;
-    const shown = note.length > room ? `${note.slice(0, room - 1)}…` : note;
-    return `  ${sign} ${name.padEnd(24)}${paint('dim', shown.padEnd(room + 1))}${took}`;
-  };
-  const ticker = process.stdout.isTTY
-    ? setInterval(() => process.stdout.write(`\r\u001b[2K${line(paint('yellow', '…'), doing)}`), 500)
-    : undefined;
-  const wipe = (): void => {
-    clearInterval(ticker);
-    if (ticker) process.stdout.write('\r\u001b[2K');
-  };
-  try {
-    const { note, value, waits } = await work((now) => (doing = now));
-    wipe();
-    say(line(waits ? paint('yellow', '◆') : paint('green', '✓'), note));
-    return value;
-  } catch (error) {
-    wipe();
-    throw new Error(`${name}: ${error instanceof Error ? error.message : String(error)}`, { cause: error });
-  }
-}
 
 const stopping = new AbortController();
 async function main(): Promise<number> {
@@ -116,7 +72,16 @@ async function main(): Promise<number> {
     });
     let supervisor: Supervisor | undefined;
     try {
-      const stack = await startServers(ctx);
+      const servers = ownServers(process.env);
+      const stack = await startServers(
+        ctx,
+        servers.filter(({ isForPeople }) => !isForPeople),
+      );
+      const forPeople = bringUp(ctx, {
+        only: servers.flatMap(({ name, isForPeople }) => (isForPeople ? [name] : [])),
+        signal: stopping.signal,
+      });
+      forPeople.catch(() => undefined); // awaited before the banner; a failure before that must not go unhandled
       const { people, agentEnvironment } = await step('Set up', async () => ({
         note: 'tables, people, keys',
         value: await setUpApplication(ctx, stack),
@@ -158,7 +123,7 @@ async function main(): Promise<number> {
       });
       const [approver, , starter] = people;
       if (!approver || !starter) throw new Error('the demo people are missing');
-      return await runExample(stack, people, approver, starter);
+      return await runExample(stack, people, approver, starter, forPeople);
     } finally {
       say(paint('dim', '\n  stopping'));
       const from = Date.now();
@@ -175,8 +140,8 @@ async function main(): Promise<number> {
 const phaseWords: Record<Phase, string> = { install: 'fetching', start: 'starting', provision: 'setting up' };
 
 /** Fetched and started side by side, so one step each for all of them: the first ends with the last one fetched. */
-async function startServers(ctx: StackContext): Promise<StackFile> {
-  const names = ownServers(process.env).map(({ name }) => name);
+async function startServers(ctx: StackContext, servers: readonly Server[]): Promise<StackFile> {
+  const names = servers.map(({ name }) => name);
   const open = new Map<string, Phase>();
   let fetched = 0;
   let answering = 0;
@@ -187,6 +152,7 @@ async function startServers(ctx: StackContext): Promise<StackFile> {
     tell([...open].map(([name, phase]) => `${phaseWords[phase]} ${name}`).join(', '));
   };
   const up = bringUp(ctx, {
+    only: names,
     signal: stopping.signal,
     progress: {
       begun: (server, phase) => {
@@ -221,6 +187,7 @@ async function runExample(
   people: readonly DemoPerson[],
   approver: DemoPerson,
   starter: DemoPerson,
+  forPeople: Promise<unknown>,
 ): Promise<number> {
   const session = await signInAs(stack, starter);
   const progressOf = ({ plan, tasks }: PlanAnswer): string => {
@@ -251,6 +218,11 @@ async function runExample(
     };
   });
   stopping.signal.throwIfAborted(); // Ctrl-C while it ran: nothing is ready, and nothing is waited for
+  await step('Temporal UI', async (tell) => {
+    tell('built from source on the first start');
+    await forPeople;
+    return { note: 'read only', value: undefined };
+  });
   const banner = bannerLines({
     columns,
     paint,

@@ -17,6 +17,7 @@ export const temporalUi: Server = {
   name: 'temporal-ui',
   title: 'Temporal UI 2.54.1, write actions disabled',
   needs: ['temporal'],
+  isForPeople: true,
   ports: (ctx) => [ctx.port('temporalUi')],
   processes: () => ['temporal-ui'],
   install: async (ctx) => void (await install(ctx)),
