@@ -51,4 +51,4 @@ if (!existsSync(stamp) || readFileSync(stamp, 'utf8') !== lock) {
   writeFileSync(stamp, lock);
 }
 mkdirSync('dist', { recursive: true });
-step('built', process.execPath, ['node_modules/typescript/bin/tsc', '-p', 'tsconfig.json']);
+step('built', process.execPath, ['node_modules/typescript/bin/tsc', '-b']);
