@@ -95,6 +95,7 @@ export const messageSchemas: Readonly<Record<EventName, JsonSchema>> = {
     required: ['agentId', 'transport', 'capacity', 'capabilities'],
     properties: {
       agentId: name,
+      instance: { type: 'string', maxLength: 100 },
       transport: { enum: ['kafka', 'rabbitmq'] },
       capacity: { type: 'integer', minimum: 1, maximum: 10_000 },
       capabilities: {

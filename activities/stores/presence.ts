@@ -35,7 +35,7 @@ export interface Presence {
    * the id is that of an agent with another identity.
    */
   mayRegister(agent: AgentRegistration, identity: string): Promise<void>;
-  /** Makes the agent known, or replaces what it said. */
+  /** Makes the agent known, or replaces what it said. One that drains goes on draining, unless it is another instance. */
   register(agent: AgentRegistration, identity: string): Promise<PresentAgent>;
   /**
    * A sign of life of the agent and of its attempts; throws AgentNotFound when it is not known (any more), and
@@ -46,7 +46,7 @@ export interface Presence {
     identity: string,
     running: readonly RunningAttempt[],
   ): Promise<{ readonly cancel: readonly AttemptKey[]; readonly drain: boolean }>;
-  /** Until it registers anew. */
+  /** Until another instance of it registers; one that gives no instance is another one when it was away. */
   drain(agentId: string): Promise<PresentAgent>;
   /** As an agent itself: throws PermissionDenied when another identity registered it. */
   drainAs(agentId: string, identity: string): Promise<PresentAgent>;
@@ -67,7 +67,7 @@ export interface Presence {
    * last as much longer, and some seconds more in which agents find the way again; gives by how many ms.
    */
   listening(): Promise<number>;
-  /** Remembers for a day that these attempts are to stop. */
+  /** Remembers, for as long as they may wait on a bus, that these attempts are to stop, or not to begin. */
   cancel(attempts: readonly AttemptKey[]): Promise<void>;
   ping(): Promise<unknown>;
 }
@@ -80,9 +80,12 @@ const queued = 'capability:queued';
 const agentKey = (agentId: string): string => `presence:agent:${agentId}`;
 const drainKey = (agentId: string): string => `presence:draining:${agentId}`;
 const servingKey = (capability: string): string => `capability:agents:${capability}`;
-const cancelKey = ({ planId, taskId, attempt }: AttemptKey): string => `cancel:${planId}/${taskId}/${attempt}`;
+const cancelKey = (planId: string): string => `cancel:${planId}`;
+const cancelMember = ({ taskId, attempt }: AttemptKey): string => `${taskId}/${attempt}`;
 const member = ({ planId, taskId, attempt, agent }: HeldAttempt): string => `${planId} ${taskId} ${attempt} ${agent}`;
 const dayMs = 86_400_000;
+/** As long as Kafka keeps tasks. */
+const cancelledMs = 7 * dayMs;
 
 /** Time that the way of a lost task to its next agent takes: part of the two heartbeats, not added to them. */
 const handOverMs = 200;
@@ -155,7 +158,7 @@ export function createPresence(redis: RedisCluster, options: { readonly expiresM
 
   const drain: Presence['drain'] = async (agentId) => {
     const agent = await known(agentId);
-    await redis.set(drainKey(agentId), '1', 'PX', dayMs);
+    await redis.set(drainKey(agentId), agent.instance ?? '', 'PX', dayMs);
     return { ...agent, state: 'draining' };
   };
 
@@ -170,12 +173,14 @@ export function createPresence(redis: RedisCluster, options: { readonly expiresM
       const names = agent.capabilities.map(({ name }) => name);
       for (const name of names) await claim(name, agent);
       if (agent.transport === 'rabbitmq') await redis.sadd(queued, ...names);
-      await redis.del(drainKey(agent.agentId));
+      const drained = await redis.get(drainKey(agent.agentId));
+      const drains = drained === (agent.instance ?? '') && (agent.instance !== undefined || before !== undefined);
+      if (!drains) await redis.del(drainKey(agent.agentId));
       const now = new Date().toISOString();
       return keep({
         ...agent,
         identity,
-        state: 'ready',
+        state: drains ? 'draining' : 'ready',
         running: before?.running ?? 0,
         registeredAt: before?.registeredAt ?? now,
         lastHeardAt: now,
@@ -186,11 +191,14 @@ export function createPresence(redis: RedisCluster, options: { readonly expiresM
       refuseForeign(agent, identity);
       await keep({ ...agent, running: running.length, lastHeardAt: new Date().toISOString() });
       await lease(running.map((one) => ({ ...one, agent: agentId })));
-      const wanted = await Promise.all(running.map((one) => redis.exists(cancelKey(one))));
+      const cancelled = await Promise.all(
+        [...byPlan(running)].map(async ([planId, ofPlan]) => {
+          const answers = await redis.smismember(cancelKey(planId), ...ofPlan.map(cancelMember));
+          return ofPlan.filter((_, at) => answers[at] === 1);
+        }),
+      );
       return {
-        cancel: running
-          .filter((_, at) => wanted[at] === 1)
-          .map(({ planId, taskId, attempt }) => ({ planId, taskId, attempt })),
+        cancel: cancelled.flat().map(({ planId, taskId, attempt }) => ({ planId, taskId, attempt })),
         drain: agent.state === 'draining',
       };
     },
@@ -240,10 +248,25 @@ export function createPresence(redis: RedisCluster, options: { readonly expiresM
       return deaf + findsAgainMs;
     },
     async cancel(attempts) {
-      await Promise.all(attempts.map((one) => redis.set(cancelKey(one), '1', 'PX', dayMs)));
+      await Promise.all(
+        [...byPlan(attempts)].map(async ([planId, ofPlan]) => {
+          await redis.sadd(cancelKey(planId), ...ofPlan.map(cancelMember));
+          await redis.pexpire(cancelKey(planId), cancelledMs);
+        }),
+      );
     },
     ping: () => redis.hlen(capabilities),
   });
+}
+
+function byPlan<T extends AttemptKey>(attempts: readonly T[]): ReadonlyMap<string, readonly T[]> {
+  const plans = new Map<string, T[]>();
+  for (const one of attempts) {
+    const known = plans.get(one.planId);
+    if (known) known.push(one);
+    else plans.set(one.planId, [one]);
+  }
+  return plans;
 }
 
 /** Redis' client waits for a failover, for ever if it has to; whoever asks here does not. */

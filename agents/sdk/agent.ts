@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { setMaxListeners } from 'node:events';
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -61,6 +62,7 @@ export async function runAgent(options: AgentOptions, lifecycle: Lifecycle): Pro
     coordinator,
     registration: {
       agentId,
+      instance: randomUUID(),
       transport: options.transport,
       capacity,
       capabilities: capabilities.map(({ name, description, input, output }) => ({
@@ -128,8 +130,9 @@ export async function runAgent(options: AgentOptions, lifecycle: Lifecycle): Pro
     // A handler may have any number of calls under way.
     setMaxListeners(0, abort.signal);
     running.set(id, { task, abort });
-    presence.began(task);
-    const begun = report({ kind: 'started', heartbeatMs: task.heartbeatMs });
+    // It may have been cancelled while it waited on the bus.
+    await presence.checkIn();
+    const begun = abort.signal.aborted ? undefined : report({ kind: 'started', heartbeatMs: task.heartbeatMs });
     const work = async (): Promise<void> => {
       const outcome = await perform({
         task,
@@ -148,8 +151,8 @@ export async function runAgent(options: AgentOptions, lifecycle: Lifecycle): Pro
       await sent;
     };
     // It works while the beginning is on its way; the bus keeps the order of the two.
-    void work();
-    await begun;
+    const ended = work();
+    await (begun ?? ended);
   }
 }
 

@@ -1,3 +1,4 @@
+import { within } from '../../activities/within';
 import type { CommunicationCoordinator } from '../../proto/aats/communication/v1/communication_pb';
 import { ServiceFailure } from '../../services/runtime/failure-status';
 import type { GrpcClient } from '../../services/runtime/grpc-client';
@@ -19,6 +20,9 @@ const duration = (milliseconds: number) => ({
   nanos: (milliseconds % 1000) * 1_000_000,
 });
 
+/** A task does not wait longer than this to learn whether it is still wanted. */
+const answersWithinMs = 2000;
+
 /**
  * Keeps the agent known: registers, for as long as it takes, and then sends signs of life for itself and for what it
  * runs, as often as the quickest of its tasks asks. A coordinator that was restarted is registered with again.
@@ -31,16 +35,20 @@ export async function keepPresent({
   onDrain,
   logger,
 }: PresenceOptions): Promise<{
-  /** A task has begun: the next sign of life may be due sooner. */
-  began(task: TaskDispatch): void;
+  /**
+   * Asks about all that runs now: what was cancelled has been told to stop when this resolves. Resolves without an
+   * answer too, after a while: an agent goes on while the coordinator is away.
+   */
+  checkIn(): Promise<void>;
   drain(): Promise<void>;
   stop(): Promise<void>;
 }> {
   let period = 2000;
   let stopped = false;
   let timer: NodeJS.Timeout | undefined;
-  /** Of the next sign of life; none while one is under way. */
-  let dueAt: number | undefined;
+  let last: Promise<void> = Promise.resolve();
+  /** The next sign of life when one is under way: all that comes meanwhile is in it. */
+  let waiting: Promise<void> | undefined;
 
   const register = async (): Promise<void> => {
     for (let pause = 200; !stopped; pause = Math.min(5000, pause * 2)) {
@@ -70,45 +78,51 @@ export async function keepPresent({
   };
   const beat = async (): Promise<void> => {
     const tasks = running();
+    const answer = await coordinator.heartbeat(
+      {
+        agentId: registration.agentId,
+        running: tasks.map(({ planId, taskId, attempt, heartbeatMs }) => ({
+          attempt: { planId, taskId, attempt },
+          heartbeat: duration(heartbeatMs),
+        })),
+      },
+      { timeoutMs: 5000 },
+    );
+    for (const { planId, taskId, attempt } of answer.cancel) onCancel(`${planId}/${taskId}/${attempt}`);
+    if (answer.drain) onDrain();
+  };
+  const beatOrRegister = async (): Promise<void> => {
     try {
-      const answer = await coordinator.heartbeat(
-        {
-          agentId: registration.agentId,
-          running: tasks.map(({ planId, taskId, attempt, heartbeatMs }) => ({
-            attempt: { planId, taskId, attempt },
-            heartbeat: duration(heartbeatMs),
-          })),
-        },
-        { timeoutMs: 5000 },
-      );
-      for (const { planId, taskId, attempt } of answer.cancel) onCancel(`${planId}/${taskId}/${attempt}`);
-      if (answer.drain) onDrain();
+      await beat().catch(async (error: unknown) => {
+        if (!(error instanceof ServiceFailure) || error.type !== 'AgentNotFound') throw error;
+        await register();
+        await beat();
+      });
     } catch (error) {
-      if (error instanceof ServiceFailure && error.type === 'AgentNotFound') await register();
-      else logger.warn({ err: error }, 'a sign of life was not heard');
+      logger.warn({ err: error }, 'a sign of life was not heard');
     }
   };
   // Two missed ones end an attempt: three in the time of one leave room for a lost call.
   const pauseFor = ({ heartbeatMs }: TaskDispatch): number => Math.max(100, heartbeatMs / 3);
-  const beatAfter = (pause: number): void => {
-    if (stopped) return;
-    clearTimeout(timer);
-    dueAt = Date.now() + pause;
-    timer = setTimeout(() => {
-      dueAt = undefined;
-      void beat().finally(next);
-    }, pause);
-  };
-  const next = (): void => {
-    beatAfter(Math.min(period, ...running().map(pauseFor)));
+  /** One at a time. */
+  const beatNow = (): Promise<void> =>
+    (waiting ??= last =
+      last.then(async () => {
+        waiting = undefined;
+        clearTimeout(timer);
+        if (!stopped) await beatOrRegister();
+        beatLater();
+      }));
+  const beatLater = (): void => {
+    if (!stopped) timer = setTimeout(() => void beatNow(), Math.min(period, ...running().map(pauseFor)));
   };
   await register();
-  next();
+  beatLater();
   return {
-    began(task) {
-      const pause = pauseFor(task);
-      if (dueAt !== undefined && dueAt > Date.now() + pause) beatAfter(pause);
-    },
+    checkIn: () =>
+      within(answersWithinMs, beatNow(), 'the coordinator does not answer').catch((error: unknown) => {
+        logger.warn({ err: error }, 'begins without knowing whether it is still wanted');
+      }),
     drain: async () =>
       void (await coordinator
         .drainAgent({ agentId: registration.agentId }, { timeoutMs: 3000 })

@@ -33,13 +33,15 @@ const progressCharacters = 2000;
 
 /**
  * Runs a handler on one attempt; resolves with how that ended, whatever the handler does. A result that does not fit
- * the plan's schema is OutputInvalid, one over the inline limit becomes a document, and an abort is Cancelled at once.
+ * the plan's schema is OutputInvalid, one over the inline limit becomes a document, an abort is Cancelled at once, and
+ * what was aborted before it began is not begun.
  */
 export async function perform(performance: Performance): Promise<Outcome> {
   const { task, capability, folder, signal, artifacts, log } = performance;
   if (!capability) return failed('UnknownCapability', `this agent does not offer ${task.capability}`, true);
   const needsFolder = capability.needsFolder !== false;
   try {
+    signal.throwIfAborted();
     if (needsFolder) {
       await rm(folder, { recursive: true, force: true });
       await mkdir(folder, { recursive: true, mode: 0o700 });

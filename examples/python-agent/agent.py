@@ -8,14 +8,13 @@ import sys
 import threading
 import time
 import uuid
-from datetime import datetime, timezone
 from urllib.parse import urlsplit
 
 import pika
 
 AGENT = os.environ.get("AATS_AGENT_ID", "python-1")
 CAPABILITY = "count-words"
-REGISTRATION = {"agentId": AGENT, "transport": "rabbitmq", "capacity": 4,
+REGISTRATION = {"agentId": AGENT, "instance": str(uuid.uuid4()), "transport": "rabbitmq", "capacity": 4,
                 "capabilities": [{"name": CAPABILITY, "description": "Counts the words of a text"}]}
 running = {}
 
@@ -46,13 +45,9 @@ def for_ever(work):
 
 def send(channel, kind, data):
     event = {"specversion": "1.0", "id": str(uuid.uuid4()), "source": f"aats/agent/{AGENT}", "type": kind,
-             "time": now(), "datacontenttype": "application/json", "data": data}
+             "datacontenttype": "application/json", "data": data}
     properties = pika.BasicProperties(content_type="application/cloudevents+json", delivery_mode=2)
     channel.basic_publish("agent.topic", "responses.python", json.dumps(event), properties)
-
-
-def now():
-    return datetime.now(timezone.utc).isoformat().replace("+00:00", "Z")
 
 
 def keep_alive(connection, channel):
@@ -60,8 +55,7 @@ def keep_alive(connection, channel):
         # Who it is, said again every ten beats: nobody tells an agent on the bus that it was forgotten.
         send(channel, "ai.aats.agent.registered.v1", REGISTRATION)
         for _ in range(10):
-            attempts = [{**key, "heartbeatMs": ms} for key, ms in list(running.values())]
-            send(channel, "ai.aats.agent.heartbeat.v1", {"agentId": AGENT, "running": attempts})
+            send(channel, "ai.aats.agent.heartbeat.v1", {"agentId": AGENT, "running": list(running.values())})
             connection.sleep(0.5)
 
 
@@ -70,22 +64,30 @@ def on_task(channel, method, _properties, body):
     key = {name: task[name] for name in ("planId", "taskId", "attempt")}
 
     def report(**more):
-        send(channel, "ai.aats.task.reported.v1", {**key, "agent": AGENT, "at": now(), **more})
+        at = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+        send(channel, "ai.aats.task.reported.v1", {**key, "agent": AGENT, "at": at, **more})
 
-    running[str(key)] = (key, task["heartbeatMs"])
+    running[str(key)] = {**key, "heartbeatMs": task["heartbeatMs"]}
     try:
         report(kind="started", heartbeatMs=task["heartbeatMs"])
         channel.basic_ack(method.delivery_tag)
         report(kind="succeeded", output={"words": len(str(task["arguments"]["text"]).split())})
     except KeyError as missing:
-        failure = {"type": "InvalidInput", "message": f"the argument {missing} is missing"}
-        report(kind="failed", failure=failure, retryable=False)
+        report(kind="failed", retryable=False, failure={"type": "InvalidInput", "message": f"{missing} is missing"})
     finally:
         running.pop(str(key), None)
 
 
+def on_notice(_channel, _method, _properties, body):
+    if json.loads(body)["data"].get("agentId") == AGENT:
+        sys.exit()  # it is to take nothing new, and between two tasks nothing runs
+
+
 def take_tasks(_connection, channel):
     channel.basic_qos(prefetch_count=4)
+    inbox = channel.queue_declare(f"agent.inbox.{uuid.uuid4()}", exclusive=True).method.queue
+    channel.queue_bind(inbox, "agent.fanout")
+    channel.basic_consume(inbox, on_notice, auto_ack=True)
     # The coordinator makes the queue when the agent registers; until then this fails and begins again.
     channel.basic_consume(f"agent.tasks.{CAPABILITY}", on_task)
     channel.start_consuming()

@@ -1,7 +1,7 @@
 import { timestampFromDate } from '@bufbuild/protobuf/wkt';
 import type { JsonObject as ProtoJson } from '@bufbuild/protobuf';
 import type { CommunicationCoordinator } from '../../proto/aats/communication/v1/communication_pb';
-import type { Presence, PresentAgent } from '../../activities/stores/presence';
+import type { AttemptKey, Presence, PresentAgent } from '../../activities/stores/presence';
 import { failure } from '../../workflows/contracts/failures';
 import type { AgentRegistration, Transport } from '../../workflows/contracts/messages';
 import { validateMessage } from '../../activities/buses/message-schemas';
@@ -22,7 +22,12 @@ export interface RegistryOptions {
   readonly onServed: () => void;
   /** Tasks published but not begun, by capability, as they were measured last. */
   readonly queueLengths: () => ReadonlyMap<string, number>;
-  readonly onCancel: (attempts: readonly { planId: string; taskId: string; attempt: number }[]) => Promise<void>;
+  /** For agents that have only the bus: those on gRPC hear the same in the answer to their next sign of life. */
+  readonly announce: Announcements;
+}
+export interface Announcements {
+  cancel(attempts: readonly AttemptKey[]): Promise<void>;
+  drain(agentId: string): Promise<void>;
 }
 
 /** Registers an agent, over whichever way it came. */
@@ -43,13 +48,14 @@ export function createRegistration({ presence, topology, onServed }: RegistryOpt
 }
 
 export function createCoordinatorHandlers(options: RegistryOptions): Handlers<typeof CommunicationCoordinator> {
-  const { presence, topology, heartbeatMs, onCancel, queueLengths } = options;
+  const { presence, topology, heartbeatMs, announce, queueLengths } = options;
   const register = createRegistration(options);
   return {
     async registerAgent(request, { caller }) {
       await register(
         {
           agentId: request.agentId,
+          ...(request.instance !== '' && { instance: request.instance }),
           transport: request.transport as Transport,
           capacity: request.capacity,
           capabilities: request.capabilities.map(({ name, description, input, output }) => ({
@@ -79,11 +85,12 @@ export function createCoordinatorHandlers(options: RegistryOptions): Handlers<ty
       const { cancel, drain } = await presence.heartbeat(agentId, nameOf(caller), attempts);
       return { cancel: cancel.map((one) => ({ ...one })), drain };
     },
-    drainAgent: async ({ agentId }, { caller }) => ({
-      agent: toProto(
-        await (caller.kind === 'agent' ? presence.drainAs(agentId, nameOf(caller)) : presence.drain(agentId)),
-      ),
-    }),
+    async drainAgent({ agentId }, { caller }) {
+      if (caller.kind === 'agent') return { agent: toProto(await presence.drainAs(agentId, nameOf(caller))) };
+      const agent = await presence.drain(agentId);
+      await announce.drain(agentId);
+      return { agent: toProto(agent) };
+    },
     async listAgents({ capability }) {
       const agents = (await presence.list()).filter(
         (agent) => capability === '' || agent.capabilities.some(({ name }) => name === capability),
@@ -107,7 +114,7 @@ export function createCoordinatorHandlers(options: RegistryOptions): Handlers<ty
     async cancelAttempts({ attempts }) {
       const refs = attempts.map(({ planId, taskId, attempt }) => ({ planId, taskId, attempt }));
       await presence.cancel(refs);
-      await onCancel(refs);
+      await announce.cancel(refs);
       return {};
     },
   };

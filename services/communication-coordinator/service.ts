@@ -120,6 +120,10 @@ export async function startCoordinator(
       contentType,
       type: event.type,
     });
+  const toAll = (event: CloudEvent<unknown>): Promise<void> =>
+    onQueue(exchanges.fanout, '', event).catch((error: unknown) => {
+      logger.warn({ err: error, type: event.type }, 'agents on the bus could not be told');
+    });
   const topology = createTopology({
     kafka,
     admin,
@@ -147,16 +151,12 @@ export async function startCoordinator(
         logger.warn({ err: error }, 'tasks on the other bus could not be looked for; done later');
       });
     },
-    // Agents that have only the bus hear of it there; those on gRPC with their next heartbeat.
-    onCancel: async (attempts) => {
-      const traceparent = attempts[0] && traceparentOf(attempts[0].planId, `cancel ${attempts[0].taskId}`);
-      await onQueue(
-        exchanges.fanout,
-        '',
-        cloudEvent('taskCancelled', { source, traceparent, data: { attempts } }),
-      ).catch((error: unknown) => {
-        logger.warn({ err: error }, 'cancellation could not be broadcast');
-      });
+    announce: {
+      cancel: async (attempts) => {
+        const traceparent = attempts[0] && traceparentOf(attempts[0].planId, `cancel ${attempts[0].taskId}`);
+        await toAll(cloudEvent('taskCancelled', { source, traceparent, data: { attempts } }));
+      },
+      drain: (agentId) => toAll(cloudEvent('agentDraining', { source, subject: agentId, data: { agentId } })),
     },
   };
   const register = createRegistration(registry);
@@ -173,7 +173,7 @@ export async function startCoordinator(
         messages: [{ key: from, value: JSON.stringify(event) }],
       });
     },
-    onAgent: createBusAgents(presence, register, logger),
+    onAgent: createBusAgents(presence, register, registry.announce, logger),
     observe: {
       report: (kind) => {
         reportsTotal.inc({ kind });

@@ -44,36 +44,60 @@ describe('signs of life of an agent', () => {
     authority.remove();
   });
 
-  it('begin with the task that asks for them, and tell what is to stop', async () => {
+  const task: TaskDispatch = {
+    planId: 'p',
+    taskId: 'short',
+    attempt: 1,
+    capability: 'echo',
+    title: 'Short',
+    arguments: {},
+    timeoutMs: 1000,
+    heartbeatMs: 300,
+    owner: 'jonas',
+  };
+  const keep = async () => {
     const running: TaskDispatch[] = [];
-    let cancelled: (attemptId: string) => void = () => undefined;
-    const first = new Promise<readonly string[]>((resolve) => (heard = resolve));
-    const stopped = new Promise<string>((resolve) => (cancelled = resolve));
+    const cancelled: string[] = [];
     const presence = await keepPresent({
       coordinator,
       registration: { agentId: 'one', transport: 'kafka', capacity: 1, capabilities: [{ name: 'echo' }] },
       running: () => running,
-      onCancel: (attemptId) => {
-        cancelled(attemptId);
-      },
+      onCancel: (attemptId) => cancelled.push(attemptId),
       onDrain: () => undefined,
       logger: pino({ level: 'silent' }),
     });
-    const task: TaskDispatch = {
-      planId: 'p',
-      taskId: 'short',
-      attempt: 1,
-      capability: 'echo',
-      title: 'Short',
-      arguments: {},
-      timeoutMs: 1000,
-      heartbeatMs: 300,
-      owner: 'jonas',
-    };
+    return { presence, running, cancelled };
+  };
+
+  it('tell before a task begins that it is not wanted any more', async () => {
+    const { presence, running, cancelled } = await keep();
     running.push(task);
-    presence.began(task);
-    expect(await first).toEqual(['short']);
-    expect(await stopped).toBe('p/short/1');
+    await presence.checkIn();
+    expect(cancelled).toEqual(['p/short/1']);
+    await presence.stop();
+  });
+
+  it('come as often as the quickest task asks', async () => {
+    const { presence, running } = await keep();
+    running.push(task);
+    await presence.checkIn();
+    const next = new Promise<readonly string[]>((resolve) => (heard = resolve));
+    expect(await next).toEqual(['short']);
+    await presence.stop();
+  });
+
+  it('are one for all tasks that come at once', async () => {
+    const { presence, running } = await keep();
+    const beats: (readonly string[])[] = [];
+    heard = (taskIds) => beats.push(taskIds);
+    const names = Array.from({ length: 100 }, (_, at) => `task${at}`);
+    await Promise.all(
+      names.map((taskId) => {
+        running.push({ ...task, taskId, heartbeatMs: 60_000 });
+        return presence.checkIn();
+      }),
+    );
+    expect(beats).toEqual([names]);
     await presence.stop();
   });
 });

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { request as requestHttps } from 'node:https';
 import { pino } from 'pino';
-import { cloudEvent, contentType } from '../../activities/buses/cloud-event';
+import { cloudEvent, contentType, readEvent } from '../../activities/buses/cloud-event';
 import { acknowledgedByAll, createKafka, createProducer } from '../../activities/buses/kafka';
 import { createRabbitMq, publishConfirmed, type RabbitMq } from '../../activities/buses/rabbitmq';
 import { CommunicationCoordinator } from '../../proto/aats/communication/v1/communication_pb';
@@ -147,16 +147,64 @@ describe('communication coordinator', () => {
     expect((await services.getAgent({ agentId })).agent?.state).toBe('ready');
   });
 
-  it('tells an agent to drain until it registers anew', async () => {
-    const request = registration(newName(), 'kafka', newName());
+  it('tells an agent to drain until another instance of it registers', async () => {
+    const request = { ...registration(newName(), 'kafka', newName()), instance: 'first' };
     const { agentId } = request;
     await agents.registerAgent(request);
     await agents.heartbeat({ agentId });
     expect((await rest('POST', `/v1/agents/${agentId}/drain`)).json).toMatchObject({ agent: { state: 'draining' } });
     for (let beat = 0; beat < 2; beat++) expect(await agents.heartbeat({ agentId })).toMatchObject({ drain: true });
     await agents.registerAgent(request);
+    expect(await agents.heartbeat({ agentId })).toMatchObject({ drain: true });
+    await agents.registerAgent({ ...request, instance: 'second' });
     expect(await agents.heartbeat({ agentId })).toMatchObject({ drain: false });
   });
+
+  it('tells an agent that has only the bus what it is to stop, again when it has missed that', async () => {
+    const request = registration(newName(), 'rabbitmq', newName());
+    const { agentId } = request;
+    const attempt = { planId: newName(), taskId: 'a', attempt: 1 };
+    const heard: string[] = [];
+    const notices = async (): Promise<void> => {
+      const inbox = `agent.inbox.${randomUUID()}`;
+      const channel = await rabbitmq.publisher();
+      await channel.assertQueue(inbox, { exclusive: true });
+      await channel.bindQueue(inbox, exchanges.fanout, '');
+      await channel.consume(
+        inbox,
+        (message) => {
+          const { name, data } = readEvent(message?.content ?? null, ['taskCancelled', 'agentDraining']);
+          if (name === 'taskCancelled' && data.attempts.some(({ planId }) => planId === attempt.planId))
+            heard.push(name);
+          if (name === 'agentDraining' && data.agentId === agentId) heard.push(name);
+        },
+        { noAck: true },
+      );
+    };
+    const say = (event: object): Promise<void> => toQueue(exchanges.topic, 'responses.test', JSON.stringify(event));
+    const register = (): Promise<void> => say(cloudEvent('agentRegistered', { source: agentId, data: request }));
+    const hears = (...events: readonly string[]): Promise<unknown> =>
+      eventually(
+        () => Promise.resolve([...heard]),
+        (now) => now.join() === events.join(),
+      );
+    await register();
+    await eventually(
+      () => services.getAgent({ agentId }).catch(() => undefined),
+      (answer) => answer !== undefined,
+    );
+    await notices();
+    await services.cancelAttempts({ attempts: [attempt] });
+    await hears('taskCancelled');
+    const running = [{ ...attempt, heartbeatMs: 1000 }];
+    await say(cloudEvent('agentHeartbeat', { source: agentId, data: { agentId, running } }));
+    await hears('taskCancelled', 'taskCancelled');
+    await rest('POST', `/v1/agents/${agentId}/drain`);
+    await hears('taskCancelled', 'taskCancelled', 'agentDraining');
+    await register();
+    await hears('taskCancelled', 'taskCancelled', 'agentDraining', 'agentDraining');
+    expect((await services.getAgent({ agentId })).agent?.state).toBe('draining');
+  }, 60_000);
 
   it('keeps a capability on one bus while agents serve it, also when two come at once', async () => {
     const capability = newName();

@@ -1,4 +1,4 @@
-import { closeSync, existsSync, mkdirSync, openSync } from 'node:fs';
+import { appendFileSync, closeSync, existsSync, mkdirSync, openSync } from 'node:fs';
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
@@ -15,6 +15,8 @@ export const worldOf = (folder: string) => ({
   tried: join(folder, 'tried'),
   /** Files that a test makes to let work end. */
   signs: join(folder, 'signs'),
+  /** A file for each plan that walked, with what its walkers did. */
+  walks: join(folder, 'walks'),
 });
 
 const words = (text: string): number => text.split(/\s+/).filter((word) => word !== '').length;
@@ -160,6 +162,33 @@ const trialCapabilities = (world: ReturnType<typeof worldOf>): readonly Capabili
     run: async ({ sign }, work) => {
       while (!existsSync(join(world.signs, sign))) await setTimeout(50, undefined, { signal: work.signal });
       return { sign };
+    },
+  }),
+  capability({
+    name: 'walk',
+    description: 'Says how far it is, waits for a sign, and adds what it saw to a picture',
+    input: z.strictObject({ sign: z.string().optional(), picture: artifactReference.optional() }),
+    output: z.object({ seen: z.number().int(), picture: artifactReference }),
+    run: async ({ sign, picture }, work) => {
+      const note = (deed: string): void => {
+        appendFileSync(join(world.walks, work.planId), `${deed}\n`);
+      };
+      note('began');
+      work.progress('half of the way', 50);
+      try {
+        while (sign !== undefined && !existsSync(join(world.signs, sign)))
+          await setTimeout(50, undefined, { signal: work.signal });
+      } catch (error) {
+        note('stopped');
+        throw error;
+      }
+      const before = picture ? await readArtifact(picture, work) : '';
+      const bytes = Buffer.from(`${before}a hill `);
+      note('ended');
+      return {
+        seen: words(bytes.toString()),
+        picture: await work.keep({ name: 'picture.txt', mediaType: 'text/plain', bytes }),
+      };
     },
   }),
   capability({

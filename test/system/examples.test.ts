@@ -6,6 +6,7 @@ import { promisify } from 'node:util';
 import { fromJson, type JsonObject, type JsonValue, toJson } from '@bufbuild/protobuf';
 import { cloudEvent, readEvent } from '../../activities/buses/cloud-event';
 import { createRabbitMq, publishConfirmed, rabbitmqConfig } from '../../activities/buses/rabbitmq';
+import { CommunicationCoordinator } from '../../proto/aats/communication/v1/communication_pb';
 import { PlanSchema } from '../../proto/aats/project/v1/plan_pb';
 import {
   GetPlanResponseSchema,
@@ -23,6 +24,7 @@ import type { RestSession } from '../../stack/rest-session';
 import { exchanges, queues } from '../../workflows/contracts/messages';
 import { openBookings } from '../support/bookings';
 import { worldOf } from '../support/example-capabilities';
+import { tlsOf } from '../support/project-manager';
 import { killAndStart, startSystem, type System, until } from '../support/system';
 
 interface Task {
@@ -61,6 +63,7 @@ const crew = ['summarise', 'book-flight', 'book-hotel', 'book-car', 'cancel-book
 let system: System;
 let jonas: RestSession;
 let plans: GrpcClient<typeof ProjectManager>;
+let coordinator: GrpcClient<typeof CommunicationCoordinator>;
 beforeAll(async () => {
   system = await startSystem({
     agents: [
@@ -85,12 +88,17 @@ beforeAll(async () => {
     credentials: clientCredentials({ ca: readFileSync(caFile) }),
     token: () => jonas.token,
   });
+  coordinator = createGrpcClient(CommunicationCoordinator, {
+    address: system.stack.identities.cli['AATS_COORDINATOR_ADDRESS'] ?? '',
+    credentials: clientCredentials(tlsOf('admin')),
+  });
   const token = join(world.secrets, 'payments', 'live-token');
   mkdirSync(dirname(token), { recursive: true });
   writeFileSync(token, 'only-the-bank-reads-this');
 }, 120_000);
 afterAll(async () => {
   plans.close();
+  coordinator.close();
   await system.stop();
   rmSync(folder, { recursive: true, force: true });
 }, 60_000);
@@ -398,7 +406,7 @@ describe('an agent that is one file of Python without any SDK', () => {
     expect(readFileSync(file, 'utf8').split('\n').length).toBeLessThan(100);
   });
 
-  it('does its tasks, and goes on by itself when the broker and the coordinator were killed', async () => {
+  it('does its tasks, goes on when the broker and the coordinator were killed, and ends when it is to drain', async () => {
     const {
       AATS_RABBITMQ_URL = '',
       AATS_RABBITMQ_PASSWORD_FILE = '',
@@ -418,6 +426,9 @@ describe('an agent that is one file of Python without any SDK', () => {
       await killAndStart(system, rabbitmq);
       expect(await countWords('one two three four')).toMatchObject({ state: 'succeeded', result: { words: 4 } });
       expect(python.exitCode).toBeNull();
+      const ended = new Promise((resolve) => python.once('exit', resolve));
+      await coordinator.drainAgent({ agentId: 'python-1' });
+      expect(await ended).toBe(0);
     } finally {
       python.kill('SIGTERM');
     }

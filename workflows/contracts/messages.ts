@@ -8,6 +8,7 @@ export const eventTypes = {
   planChanged: 'ai.aats.plan.changed.v1',
   agentRegistered: 'ai.aats.agent.registered.v1',
   agentHeartbeat: 'ai.aats.agent.heartbeat.v1',
+  /** Of an agent: it takes nothing new. To an agent: it is to take nothing new. */
   agentDraining: 'ai.aats.agent.draining.v1',
   taskCancelled: 'ai.aats.task.cancelled.v1',
   messageRefused: 'ai.aats.message.refused.v1',
@@ -63,6 +64,8 @@ export type TaskReport = {
 export interface AgentRegistration {
   /** `[a-z0-9][a-z0-9-]{0,62}`, unique for a running process. */
   readonly agentId: string;
+  /** Anew for each process: one that was told to drain stays so, however often it registers. */
+  readonly instance?: string;
   readonly transport: Transport;
   readonly capacity: number;
   readonly capabilities: readonly {
