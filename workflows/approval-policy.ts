@@ -1,8 +1,9 @@
 import type { ApprovalRequest, Decision } from './contracts/approval';
 import { failure } from './contracts/failures';
-import { type Json, jsonBytes, type JsonObject } from './contracts/json';
+import { jsonBytes, type JsonObject } from './contracts/json';
 import { isOneOf } from './contracts/people';
 import { argumentsLimitBytes } from './contracts/plan';
+import { hasPlace, pointerTokens, replaceAt } from './json-pointer';
 import { validateValue } from './json-schema';
 
 export const longestReason = 2000;
@@ -44,14 +45,9 @@ export function applyEdits(request: ApprovalRequest, edits: Decision['edits']): 
     }
     for (const { pointer, message } of validateValue(editable.schema, value))
       details.push({ pointer: `${path}${pointer}`, message });
-    subject = replaceAt(
-      subject,
-      path
-        .split('/')
-        .slice(1)
-        .map((part) => part.replaceAll('~1', '/').replaceAll('~0', '~')),
-      value,
-    ) as JsonObject;
+    const place = pointerTokens(path);
+    if (hasPlace(subject, place)) subject = replaceAt(subject, place, value) as JsonObject;
+    else details.push({ pointer: path, message: 'is not there to be changed' });
   }
   if (details.length > 0)
     throw failure(
@@ -61,12 +57,3 @@ export function applyEdits(request: ApprovalRequest, edits: Decision['edits']): 
     );
   return subject;
 }
-
-function replaceAt(target: Json, path: readonly string[], value: Json): Json {
-  const [head, ...rest] = path;
-  if (head === undefined) return value;
-  if (isList(target)) return target.map((one, index) => (String(index) === head ? replaceAt(one, rest, value) : one));
-  if (typeof target !== 'object' || target === null) return target;
-  return { ...target, [head]: replaceAt(target[head] ?? null, rest, value) };
-}
-const isList = (value: Json): value is readonly Json[] => Array.isArray(value);

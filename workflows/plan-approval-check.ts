@@ -1,4 +1,5 @@
 import type { Json, JsonObject } from './contracts/json';
+import { hasPlace, pointerTokens } from './json-pointer';
 import { didYouMean, nearest, type ProblemList } from './plan-problems';
 import { isArray, isObject, kebab } from './plan-values';
 
@@ -25,6 +26,7 @@ export function checkApprovals(
       owner['tasks'].forEach((task, index) => {
         if (!isObject(task)) return;
         const at = `${pointer}/tasks/${index}`;
+        if (isObject(task['approval'])) checkEditable(task['approval'], task['with'], `${at}/approval`, problems);
         if (isObject(task['approval']))
           checkApproval(task['approval'], `${at}/approval`, 'forEach' in task, problems, directory, requester);
         if (isObject(task['ask'])) checkPeople(task['ask'], `${at}/ask`, problems, directory);
@@ -99,6 +101,19 @@ function checkApproval(
       `Nobody of ${by.join(', ')} could answer${approval['fourEyes'] === false ? '' : ', the one who starts the plan left out'}; name somebody else.`,
     );
 }
+
+/** What may be edited has a place in the arguments, as far as these are written out: an edit is never lost. */
+function checkEditable(approval: JsonObject, args: Json | undefined, at: string, problems: ProblemList): void {
+  if (!isArray(approval['editable'])) return;
+  approval['editable'].forEach((one, index) => {
+    const path = isObject(one) ? one['path'] : undefined;
+    const pointer = `${at}/editable/${index}/path`;
+    if (typeof path !== 'string' || problems.touches(pointer)) return;
+    if (hasPlace(args ?? {}, pointerTokens(path), isComputed)) return;
+    problems.error('BAD_VALUE', pointer, `with has no place "${path}" to edit; write that argument down in with.`);
+  });
+}
+const isComputed = (value: Json): boolean => typeof value === 'string' && value.includes('${{');
 
 function checkPeople(owner: JsonObject, at: string, problems: ProblemList, directory: PlanDirectory | undefined): void {
   const lists: [string, Json | undefined][] = [

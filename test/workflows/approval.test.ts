@@ -38,7 +38,10 @@ const request = async (taskId: string, more: Partial<ApprovalRequest> = {}): Pro
     title: 'May it run?',
     subject: { list: ['a', 'b'], fixed: 1 },
     show: [],
-    editable: [{ path: '/list', schema: { type: 'array', items: { type: 'string' } } }],
+    editable: [
+      { path: '/list', schema: { type: 'array', items: { type: 'string' } } },
+      { path: '/gone/note', schema: { type: 'string' } },
+    ],
     by: ['group:maintainers'],
     excluded: ['jonas'],
     reasonRequired: false,
@@ -94,6 +97,7 @@ describe('approvalWorkflow', () => {
     await expect(answer({ digest: 'sha256:2' })).rejects.toMatchObject(refusal('ApprovalSuperseded'));
     await expect(answer({ edits: [{ path: '/fixed', value: 2 }] })).rejects.toMatchObject(refusal('InvalidInput'));
     await expect(answer({ edits: [{ path: '/list', value: [1] }] })).rejects.toMatchObject(refusal('InvalidInput'));
+    await expect(answer({ edits: [{ path: '/gone/note', value: '' }] })).rejects.toMatchObject(refusal('InvalidInput'));
     await expect(answer({ choice: 'maybe' as 'approve' })).rejects.toMatchObject(refusal('InvalidInput'));
     await expect(answer({ reason: 'x'.repeat(2001) })).rejects.toMatchObject(refusal('InvalidInput'));
     await expect(answer({ choice: 'reject' })).rejects.toMatchObject(refusal('InvalidInput'));
