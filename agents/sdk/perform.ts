@@ -1,4 +1,5 @@
 import { mkdir, rm } from 'node:fs/promises';
+import { ServiceFailure } from '../../services/runtime/failure-status';
 import type { Json } from '../../workflows/contracts/json';
 import type { TaskDispatch } from '../../workflows/contracts/messages';
 import { inlineLimitBytes } from '../../workflows/contracts/plan';
@@ -56,6 +57,9 @@ export async function perform(performance: Performance): Promise<Outcome> {
   } catch (error) {
     if (signal.aborted) return failed('Cancelled', 'it was told to stop', false);
     if (error instanceof TaskFailed) return failed(error.type, error.message, error.retryable);
+    // A service said why: a document that is too large is so the next time, a store that is away may be back.
+    if (error instanceof ServiceFailure && error.type !== 'Internal')
+      return failed(error.type, error.message, error.retryable);
     log.error({ err: error }, 'the handler broke');
     const [line = ''] = error instanceof Error ? error.message.split('\n') : [];
     return failed('AgentFailed', line || 'the handler broke', true);

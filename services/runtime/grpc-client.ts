@@ -17,6 +17,7 @@ import {
 } from '@grpc/grpc-js';
 import { fromGrpcError } from './failure-status';
 import { definitionOf } from './grpc-handlers';
+import { stalledAfterMs, takesMore } from './slow-reader';
 
 export interface CallOptions {
   readonly signal?: AbortSignal;
@@ -133,14 +134,7 @@ export function createGrpcClient<S extends DescService>(service: S, options: Grp
         (async () => {
           for await (const request of requests) {
             if (stream.destroyed) return;
-            if (!stream.write(create(method.input, request)))
-              await new Promise<void>((go) => {
-                stream.once('drain', go);
-                stream.once('close', go);
-                stream.once('error', () => {
-                  go();
-                });
-              });
+            if (!stream.write(create(method.input, request))) await takesMore(stream, stalledAfterMs);
           }
           stream.end();
         })().catch((error: unknown) => {

@@ -7,6 +7,7 @@ import { z } from 'zod';
 import { type Outcome, perform } from '../../agents/sdk/perform';
 import { taskFailed } from '../../agents/task-failed';
 import { capability, type Work } from '../../agents/work';
+import { ServiceFailure } from '../../services/runtime/failure-status';
 import type { Json } from '../../workflows/contracts/json';
 import type { TaskDispatch } from '../../workflows/contracts/messages';
 import { createDesk, type Desk } from '../support/work';
@@ -129,6 +130,12 @@ describe('a task in the hands of an agent', () => {
     );
     expect(await doing(() => Promise.reject(taskFailed('line busy', 'nobody answered')))).toEqual(
       failure('AgentFailed', 'line busy: nobody answered', false),
+    );
+    expect(await doing(() => Promise.reject(new ServiceFailure('TooLarge', 'a.bin has 300000000 bytes')))).toEqual(
+      failure('TooLarge', 'a.bin has 300000000 bytes', false),
+    );
+    expect(await doing(() => Promise.reject(new ServiceFailure('StoreUnavailable', 'MongoDB is away')))).toEqual(
+      failure('StoreUnavailable', 'MongoDB is away', true),
     );
     expect(await doing(() => Promise.reject(new Error('a bug\nat line 3')))).toEqual(
       failure('AgentFailed', 'a bug', true),

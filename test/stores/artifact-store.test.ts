@@ -132,6 +132,7 @@ describe('artifact store', () => {
   it.each([
     ['longer', 9],
     ['shorter', 11],
+    ['much shorter', 2 ** 28],
   ])('refuses content that is %s than announced', async (_, size) => {
     const bytes = randomBytes(10);
     await expect(store.put({ ...headerOf(bytes), size }, from(bytes), { uploader })).rejects.toMatchObject({
