@@ -19,6 +19,7 @@ export async function workflowBundle(): Promise<{ readonly codePath: string }> {
   if (!existsSync(codePath)) {
     const { code } = await bundleWorkflowCode({
       workflowsPath: require.resolve('../workflows'),
+      workflowInterceptorModules: [require.resolve('../workflows/begun-events')],
       logger: {
         log: () => undefined,
         trace: () => undefined,

@@ -14,6 +14,7 @@ import { searchAttributes } from '../../workflows/contracts/plan';
 import type { Handlers } from '../runtime/grpc';
 import type { Caller } from '../runtime/identity';
 import { approvalToProto, mayAnswer, outcomeToProto } from './mapping';
+import { querying } from './querying';
 import { updating } from './updating';
 import { keys, listExecutions, quoted } from './visibility';
 
@@ -33,13 +34,11 @@ export function createApprovalsHandlers(client: Client): Handlers<typeof Approva
     } catch (error) {
       if (!(error instanceof WorkflowNotFoundError)) throw error;
       // An update finds nothing also when the request is answered; only that one can still be asked.
-      const known = await handle(approvalId)
-        .query(approval)
-        .catch((missing: unknown) => {
-          throw missing instanceof WorkflowNotFoundError
-            ? failure('ApprovalNotFound', `there is no request ${approvalId}`)
-            : missing;
-        });
+      const known = await querying(() => handle(approvalId).query(approval)).catch((missing: unknown) => {
+        throw missing instanceof WorkflowNotFoundError
+          ? failure('ApprovalNotFound', `there is no request ${approvalId}`)
+          : missing;
+      });
       throw failure(
         'ApprovalClosed',
         `${approvalId} is ${known.status}${known.outcome?.decidedBy === undefined ? '' : ` by ${known.outcome.decidedBy}`}`,
@@ -82,7 +81,10 @@ export function createApprovalsHandlers(client: Client): Handlers<typeof Approva
       };
     },
     async getApproval({ approvalId }, { caller }) {
-      return approvalToProto(await about(approvalId, () => handle(approvalId).query(approval)), personOf(caller));
+      return approvalToProto(
+        await about(approvalId, () => querying(() => handle(approvalId).query(approval))),
+        personOf(caller),
+      );
     },
     async decide({ approvalId, decision }, { caller, surface }) {
       const person = personOf(caller);

@@ -28,6 +28,7 @@ import {
 } from '../../workflows/contracts/plan';
 import { taskQueues } from '../../workflows/contracts/task-queues';
 import type { planWorkflow } from '../../workflows/plan';
+import { querying } from './querying';
 import { updating } from './updating';
 import { keys, listExecutions, quoted } from './visibility';
 
@@ -115,7 +116,7 @@ export function createPlans(client: Client): Plans {
   };
   /** A new run of the workflow goes on from where the ended one stood. Two at once are one: the other finds it running. */
   const reopen = async (planId: string, taskId: string): Promise<PlanHeader> => {
-    const answer = await about(planId, () => handle(planId).query(reopening, taskId));
+    const answer = await about(planId, () => querying(() => handle(planId).query(reopening, taskId)));
     if ('refusal' in answer) {
       const { type, message } = answer.refusal;
       throw failure(isFailureType(type) ? type : 'PlanStateConflict', message);
@@ -138,22 +139,20 @@ export function createPlans(client: Client): Plans {
         return { header: await plans.header(start.planId), created: false };
       }
     },
-    header: (planId) => about(planId, () => handle(planId).query(header)),
+    header: (planId) => about(planId, () => querying(() => handle(planId).query(header))),
     tasks: (planId, offset, limit) =>
       about(planId, async () => {
         const all: TaskView[] = [];
         while (all.length < limit) {
-          const part = await handle(planId).query(tasks, {
-            offset: offset + all.length,
-            limit: Math.min(page, limit - all.length),
-          });
+          const next = { offset: offset + all.length, limit: Math.min(page, limit - all.length) };
+          const part = await querying(() => handle(planId).query(tasks, next));
           all.push(...part);
           if (part.length < page) break;
         }
         return all;
       }),
     async task(planId, taskId) {
-      const detail = await about(planId, () => handle(planId).query(task, taskId));
+      const detail = await about(planId, () => querying(() => handle(planId).query(task, taskId)));
       if (!detail) throw failure('TaskNotFound', `plan ${planId} has no task ${taskId}`);
       return detail;
     },

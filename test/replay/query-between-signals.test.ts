@@ -1,0 +1,62 @@
+import { setTimeout as pause } from 'node:timers/promises';
+import type { TestWorkflowEnvironment } from '@temporalio/testing';
+import { Worker } from '@temporalio/worker';
+import { workflowBundle } from '../../workers/bundle-workflows';
+import { header, tasksReported } from '../../workflows/contracts/plan';
+import { plan, task } from '../support/plans';
+import { querying } from '../../services/project-manager/querying';
+import {
+  devServerEnvironment,
+  type PlanWorker,
+  startPlan,
+  startPlanWorker,
+  succeeded,
+  until,
+} from '../support/temporal';
+
+jest.setTimeout(120_000);
+/** Of so many, some are asked before their next workflow task begins. */
+const plans = 6;
+const ids = Array.from({ length: 30 }, (_, index) => `t${index}`);
+let env: TestWorkflowEnvironment;
+let worker: PlanWorker | undefined;
+beforeAll(async () => {
+  env = await devServerEnvironment();
+});
+afterAll(async () => {
+  await worker?.close();
+  await env.teardown();
+});
+
+it('leaves histories that replay, although plans are asked while no worker has them and signals keep coming', async () => {
+  const definition = plan([...ids.map((id) => task(id)), task('end', { needs: ids })]);
+  let sent = 0;
+  worker = await startPlanWorker(env, () => void (sent += 1), {
+    worker: { stickyQueueScheduleToStartTimeout: '1 second' },
+  });
+  const handles = await Promise.all(
+    Array.from({ length: plans }, (_, index) => startPlan(env, definition, { planId: `asked-${index}` })),
+  );
+  await until(() => Promise.resolve(sent === plans * ids.length ? true : undefined));
+  await worker.close();
+  worker = undefined;
+
+  // Each question waits for a worker; what is said meanwhile belongs to the next workflow task.
+  const asked = handles.map((handle) => querying(() => handle.query(header)));
+  const second = startPlanWorker(env, (one) => (one.taskId === 'end' ? succeeded(one) : undefined));
+  const talk = handles.map(async (handle, index) => {
+    for (const taskId of ids) {
+      const report = { planId: `asked-${index}`, taskId, attempt: 1, heartbeatMs: 0 };
+      await handle.signal(tasksReported, [succeeded(report as Parameters<typeof succeeded>[0])]);
+      await pause(50);
+    }
+  });
+  await Promise.all(talk);
+  worker = await second;
+  for (const { state } of await Promise.all(asked)) expect(['running', 'succeeded']).toContain(state);
+  for (const handle of handles) {
+    expect(await handle.result()).toMatchObject({ state: 'succeeded' });
+    await Worker.runReplayHistory({ workflowBundle: await workflowBundle() }, await handle.fetchHistory());
+    expect(await handle.query(header)).toMatchObject({ state: 'succeeded' });
+  }
+});
