@@ -90,7 +90,8 @@ export function memoryOf(pid: number): number {
   return total;
 }
 
-function childrenOf(pid: number): number[] {
+/** The processes that a process started, and theirs. */
+export function childrenOf(pid: number): number[] {
   try {
     const direct = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8')
       .trim()

@@ -252,12 +252,11 @@ export async function startCoordinator(
     },
     services: [implement(CommunicationCoordinator, handlers)],
   });
-  lifecycle.onStop('gRPC', () => grpc.drain(graceSeconds));
   const openapi = openApiOf('AATS communication coordinator', operations);
   const { app, router } = createRestApp({ identities, logger, health, metrics, openapi });
   addOperations({ router, identities, logger }, CommunicationCoordinator, handlers, operations);
   const https = await startHttpsServer({ tls, port: config.AATS_REST_PORT, app });
-  lifecycle.onStop('REST', () => https.close(graceSeconds));
+  lifecycle.onStop('gRPC and REST', () => Promise.all([grpc.drain(graceSeconds), https.close(graceSeconds)]));
   return { grpcPort: grpc.port, restPort: https.port };
 
   /** One run at a time; a failed one is said and tried again. */

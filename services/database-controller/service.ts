@@ -106,10 +106,9 @@ export async function startDatabaseController(
       implement(Lineage, createLineageHandlers(lineage)),
     ],
   });
-  lifecycle.onStop('gRPC', () => grpc.drain(graceSeconds));
   const { app, router } = createRestApp({ identities, logger, health, metrics, openapi });
   addRoutes(router, { identities, health, artifacts, lineage });
   const https = await startHttpsServer({ tls, port: config.AATS_REST_PORT, app });
-  lifecycle.onStop('REST', () => https.close(graceSeconds));
+  lifecycle.onStop('gRPC and REST', () => Promise.all([grpc.drain(graceSeconds), https.close(graceSeconds)]));
   return { grpcPort: grpc.port, restPort: https.port };
 }

@@ -20,6 +20,8 @@ import { addSignInRoutes } from './sign-in/routes';
 import { createSessionStore, createSignIn } from './sign-in/sign-in';
 import { createTokenIssuer } from './sign-in/tokens';
 
+const graceSeconds = 10;
+
 /** Starts the people's interface: sign-in, and the page, which acts at the services as the person. */
 export async function startHitl(config: HitlConfig, lifecycle: Lifecycle): Promise<void> {
   const { logger } = lifecycle;
@@ -54,7 +56,13 @@ export async function startHitl(config: HitlConfig, lifecycle: Lifecycle): Promi
   });
   const upstream = { plans, approvals, artifacts, agents };
   const sessions = createPageSessions(createSessionStore(redis), signIn);
-  addPages(router, { upstream, sessions, hub: createPlanHub(upstream), logger }, signIn);
+  const draining = new AbortController();
+  const hub = createPlanHub(upstream);
+  addPages(router, { upstream, sessions, hub, draining: draining.signal, logger }, signIn);
   const https = await startHttpsServer({ tls, port: config.AATS_REST_PORT, app });
-  lifecycle.onStop('HTTPS', () => https.close(10));
+  lifecycle.onStop('HTTPS', () => {
+    const drained = https.close(graceSeconds);
+    draining.abort();
+    return drained;
+  });
 }

@@ -24,8 +24,7 @@ import type { Surroundings } from './plan-intake';
 import { createPlans } from './plans';
 import { whileCalled } from './while-called';
 
-// Both servers, one after the other, within the time that a process has to end.
-const graceSeconds = 8;
+const graceSeconds = 10;
 
 /** Starts the facade of plans and approvals. */
 export async function startProjectManager(
@@ -94,7 +93,6 @@ export async function startProjectManager(
     },
     services: [implement(ProjectManager, handlers), implement(Approvals, approvals)],
   });
-  lifecycle.onStop('gRPC', () => grpc.drain(graceSeconds));
   const { app, router } = createRestApp({
     identities,
     logger,
@@ -106,10 +104,10 @@ export async function startProjectManager(
   addOperations(surroundingsOfRest, ProjectManager, handlers, operations);
   addOperations(surroundingsOfRest, Approvals, approvals, operations);
   const https = await startHttpsServer({ tls, port: config.AATS_REST_PORT, app });
-  lifecycle.onStop('REST', () => https.close(graceSeconds));
-  lifecycle.onStop('watchers', () => {
+  lifecycle.onStop('gRPC and REST', () => {
+    const drained = Promise.all([grpc.drain(graceSeconds), https.close(graceSeconds)]);
     draining.abort();
-    return Promise.resolve();
+    return drained;
   });
   return { grpcPort: grpc.port, restPort: https.port };
 }

@@ -4,6 +4,7 @@ import {
   Metadata,
   Server,
   type ServerUnaryCall,
+  type ServiceDefinition,
   type ServerWritableStream,
   status,
   type sendUnaryData,
@@ -69,7 +70,7 @@ export async function startGrpcServer(options: GrpcServerOptions): Promise<Runni
     '': 'SERVING',
     ...Object.fromEntries(services.map(({ service }) => [service.typeName, 'SERVING' as const])),
   });
-  health.addToServer(server);
+  const healthWatches = addHealth(server, health);
   addReflection(server, services, options.identities);
   const port = await bind(server, options.port, new Tls13ServerCredentials(tls, options));
   return {
@@ -78,6 +79,7 @@ export async function startGrpcServer(options: GrpcServerOptions): Promise<Runni
       new Promise((resolve) => {
         for (const name of ['', ...services.map(({ service }) => service.typeName)])
           health.setStatus(name, 'NOT_SERVING');
+        for (const watch of healthWatches) watch.end();
         const hard = setTimeout(() => {
           server.forceShutdown();
         }, graceSeconds * 1000);
@@ -89,6 +91,26 @@ export async function startGrpcServer(options: GrpcServerOptions): Promise<Runni
       }),
   };
 }
+
+/** Gives the watches under way: by itself none would end, and each would hold up the end of the server. */
+function addHealth(server: Server, health: HealthImplementation): ReadonlySet<HealthWatch> {
+  const watches = new Set<HealthWatch>();
+  health.addToServer({
+    addService: (definition: ServiceDefinition, implementation: UntypedServiceImplementation) => {
+      const watch = implementation['watch'] as (call: HealthWatch) => void;
+      server.addService(definition, {
+        ...implementation,
+        watch: (call: HealthWatch) => {
+          watches.add(call);
+          call.once('cancelled', () => watches.delete(call));
+          watch(call);
+        },
+      });
+    },
+  });
+  return watches;
+}
+type HealthWatch = ServerWritableStream<unknown, unknown>;
 
 // 50060 to 50062 lie in the range of outgoing connections: one of those may hold the port for a moment.
 async function bind(server: Server, port: number, credentials: Tls13ServerCredentials): Promise<number> {

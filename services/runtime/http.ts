@@ -172,6 +172,8 @@ function requestLog(logger: Logger, metrics: Metrics): Koa.Middleware {
   };
 }
 
+const idleLookMs = 50;
+
 /** Serves over TLS 1.3 on loopback; resolves when it listens. */
 export function startHttpsServer(options: {
   readonly tls: TlsMaterial;
@@ -195,11 +197,15 @@ export function startHttpsServer(options: {
             const hard = setTimeout(() => {
               server.closeAllConnections();
             }, graceSeconds * 1000);
+            // Those that are answered meanwhile would be kept alive for their next request.
+            const idle = setInterval(() => {
+              server.closeIdleConnections();
+            }, idleLookMs);
             server.close(() => {
               clearTimeout(hard);
+              clearInterval(idle);
               done();
             });
-            server.closeIdleConnections();
           }),
       });
     });

@@ -149,7 +149,13 @@ beforeAll(async () => {
   });
   addPages(
     router,
-    { upstream, sessions: createPageSessions(memoryStore(), signIn), hub: createPlanHub(upstream), logger },
+    {
+      upstream,
+      sessions: createPageSessions(memoryStore(), signIn),
+      hub: createPlanHub(upstream),
+      draining: new AbortController().signal,
+      logger,
+    },
     signIn,
   );
   server = await startHttpsServer({ tls, port: 0, app });

@@ -5,6 +5,7 @@ import { createStackContext } from '../../stack/context';
 import { currentCode, type DemoPerson } from '../../stack/demo-codes';
 import { hasEnded, type PlanAnswer } from '../../stack/demo-plan';
 import { packageRoot } from '../../stack/package-root';
+import { childrenOf, runningPid } from '../../stack/processes';
 import { type RestSession, signInAs } from '../../stack/rest-session';
 import type { Server } from '../../stack/server';
 import { setUpApplication } from '../../stack/set-up';
@@ -25,6 +26,8 @@ export interface System {
   /** The plan once it has ended, whatever restarts meanwhile; rejects after `seconds`. */
   planEnd(planId: string, seconds: number): Promise<PlanAnswer>;
   startAgent(agent: AppProcess): void;
+  /** Processes that ended without being asked to by the supervisor. */
+  readonly exits: readonly { readonly name: string; readonly code: number | null }[];
   stop(): Promise<void>;
 }
 
@@ -39,7 +42,8 @@ export async function startSystem(options: { readonly agents?: readonly AppProce
     stack.dataDir,
     [...services, ...demoAgents, ...agents].map(({ name }) => name),
   );
-  const supervisor = createSupervisor(stack.dataDir);
+  const exits: { readonly name: string; readonly code: number | null }[] = [];
+  const supervisor = createSupervisor(stack.dataDir, { onExit: (name, code) => exits.push({ name, code }) });
   const startAgent = (agent: AppProcess): void => {
     supervisor.start(supervised({ ...agent, env: agentEnvironment }, stack, dist));
   };
@@ -86,6 +90,7 @@ export async function startSystem(options: { readonly agents?: readonly AppProce
       return answer;
     },
     startAgent,
+    exits,
     stop: () => supervisor.stopAll(10),
   };
 }
@@ -96,6 +101,16 @@ export async function killAndStart({ stack }: System, server: Server): Promise<v
   for (const name of server.processes(ctx)) await ctx.stopProcess(name, { signal: 'SIGKILL' });
   await server.start(ctx);
   await ctx.until(server.title, 60, () => server.ready(ctx));
+}
+
+/** Sends a signal to all processes of a server: a stopped one still takes connections and answers nothing. */
+export async function signalServer({ stack }: System, server: Server, signal: NodeJS.Signals): Promise<void> {
+  const ctx = await createStackContext({ dataDir: stack.dataDir, portOffset: stack.portOffset });
+  for (const name of server.processes(ctx)) {
+    const pid = runningPid(stack.dataDir, name);
+    if (pid === undefined) throw new Error(`${name} does not run`);
+    for (const one of [pid, ...childrenOf(pid)]) process.kill(one, signal);
+  }
 }
 
 /** Asks until the answer is the wanted one; rejects with the last answer after `seconds`. */

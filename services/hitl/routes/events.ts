@@ -66,7 +66,7 @@ const askReader = async ({ upstream }: PageDeps, { token, person }: PageSession)
     (await upstream.approvals.listApprovals({ view: 'open', pageSize: readAtOnce }, { token })).approvals,
   );
 
-/** Writes until the reader leaves, the plan has ended or the session has. */
+/** Writes until the reader leaves, the plan or the session has ended, or this process ends. */
 function stream(
   deps: PageDeps,
   ctx: PageContext,
@@ -81,13 +81,16 @@ function stream(
   const sent = new Map<string, string>();
   const write = (event: string, data: unknown): void => {
     // A reader that does not keep up misses a drawing, and gets the next one whole.
-    if (!res.writableNeedDrain) res.write(`event: ${event}\ndata: ${JSON.stringify(data)}\n\n`);
+    if (!res.writableNeedDrain && !res.writableEnded) res.write(`event: ${event}\ndata: ${JSON.stringify(data)}\n\n`);
   };
   let gathering: NodeJS.Timeout | undefined;
   let drawing = false;
+  let wasTold = false;
   const draw = async (): Promise<void> => {
     gathering = undefined;
     const state = following.current();
+    // Of a plan that cannot be followed the page shows how it stood when it was opened.
+    if (!state && wasTold) write('state', { live: false, at: new Date().toISOString() });
     if (!state || drawing || res.writableNeedDrain) return;
     drawing = true;
     try {
@@ -107,6 +110,7 @@ function stream(
     }
   };
   const following = deps.hub.follow(planIdOf(ctx), session.token, () => {
+    wasTold = true;
     gathering ??= setTimeout(() => void draw(), gatherMs);
   });
   const tick = setInterval(() => void draw(), tickMs);
@@ -120,8 +124,13 @@ function stream(
       () => undefined, // the store may come back before the session ends
     );
   }, sessionCheckMs);
+  const letGo = (): void => {
+    res.end();
+  };
+  deps.draining.addEventListener('abort', letGo);
   return new Promise((resolve) => {
     res.once('close', () => {
+      deps.draining.removeEventListener('abort', letGo);
       clearInterval(tick);
       clearInterval(check);
       clearTimeout(gathering);

@@ -24,6 +24,8 @@ export interface PageDeps {
   readonly hub: PlanHub;
   readonly gates: GateReader;
   readonly counts: Counts;
+  /** Aborted when the process ends: live pages are let go, and the browsers come again. */
+  readonly draining: AbortSignal;
   readonly logger: Logger;
 }
 
