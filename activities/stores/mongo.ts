@@ -12,12 +12,14 @@ export type MongoConfig = z.output<typeof mongoConfig>;
 
 export interface Mongo {
   readonly db: Db;
-  /** Answers by a round trip; rejects within 2 s while there is no server. */
+  /** Answers by a round trip. */
   readonly ping: () => Promise<void>;
   readonly close: () => Promise<void>;
 }
 
-/** Opens the pool without waiting for the server: the first operation does, for up to 10 s. */
+const connectAgainMs = 1000;
+
+/** Opens the pool without waiting for the server. An operation waits for one for up to 4 s, and for its answer for up to 6 s. */
 export async function openMongo(config: MongoConfig): Promise<Mongo> {
   const url = new URL(config.AATS_MONGO_URL);
   const password =
@@ -25,16 +27,31 @@ export async function openMongo(config: MongoConfig): Promise<Mongo> {
   const overTls = url.searchParams.get('tls') === 'true' || url.protocol === 'mongodb+srv:';
   const client = new MongoClient(config.AATS_MONGO_URL, {
     appName: 'aats',
-    serverSelectionTimeoutMS: 10_000,
+    serverSelectionTimeoutMS: 4000,
+    connectTimeoutMS: 4000,
+    socketTimeoutMS: 6000,
     ...(password && { auth: { username: decodeURIComponent(url.username), password } }),
     ...(overTls && config.AATS_SERVERS_CA_FILE && { tlsCAFile: config.AATS_SERVERS_CA_FILE }),
   });
   const db = client.db();
+  // A client whose first connection failed stays closed until it is told to connect again; later breaks it mends itself.
+  let timer: NodeJS.Timeout | undefined;
+  let isClosed = false;
+  const connect = (): void => {
+    client.connect().catch(() => {
+      if (!isClosed) timer = setTimeout(connect, connectAgainMs);
+    });
+  };
+  connect();
   return {
     db,
     ping: async () => {
-      await db.command({ ping: 1 }, { timeoutMS: 2000 });
+      await db.command({ ping: 1 });
     },
-    close: () => client.close(),
+    close: () => {
+      isClosed = true;
+      clearTimeout(timer);
+      return client.close();
+    },
   };
 }

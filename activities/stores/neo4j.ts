@@ -21,7 +21,10 @@ export interface Neo4j {
 /** The driver declares its options as a class that it does not export; they are plain properties. */
 const createDriver: (url: string, auth: AuthToken, options: Pick<Config, keyof Config>) => Driver = neo4j.driver;
 
-/** Opens the pool without waiting for the server. A URL ending in `+s` brings its own trust; else the CA file is it. */
+/**
+ * Opens the pool without waiting for the server; an idle connection is tried before its next use, so that one whose server
+ * is away fails within some seconds. A URL ending in `+s` brings its own trust; else the CA file is it.
+ */
 export async function openNeo4j(config: Neo4jConfig): Promise<Neo4j> {
   const password = (await readFile(config.AATS_NEO4J_PASSWORD_FILE, 'utf8')).trimEnd();
   const ownTrust =
@@ -30,7 +33,10 @@ export async function openNeo4j(config: Neo4jConfig): Promise<Neo4j> {
     userAgent: 'aats',
     disableLosslessIntegers: true,
     maxConnectionPoolSize: 20,
-    connectionAcquisitionTimeout: 10_000,
+    connectionTimeout: 3000,
+    connectionAcquisitionTimeout: 4000,
+    connectionLivenessCheckTimeout: 1000,
+    maxTransactionRetryTime: 3000,
     ...(ownTrust && {
       encrypted: 'ENCRYPTION_ON' as const,
       trust: 'TRUST_CUSTOM_CA_SIGNED_CERTIFICATES' as const,

@@ -1,5 +1,6 @@
 import { createCipheriv, createDecipheriv, createHash, randomBytes } from 'node:crypto';
 import type { Pool, PoolClient, Client } from 'pg';
+import { answering } from './answering';
 import type { Person, Role } from '../../workflows/contracts/people';
 
 export interface KnownPerson extends Person {
@@ -8,6 +9,7 @@ export interface KnownPerson extends Person {
   /** Base32 (RFC 4648), decrypted. */
   readonly totpSecret: string;
 }
+/** Rejects with StoreUnavailable when PostgreSQL has not answered for some seconds. */
 export interface PeopleStore {
   /** Undefined when there is no such active person. */
   find(name: string): Promise<KnownPerson | undefined>;
@@ -35,7 +37,7 @@ interface PersonRow {
 
 /** `factorKey` is the text of a secret file; second factors are encrypted with a key derived from it. */
 export function createPeopleStore(pool: Pool, factorKey: string): PeopleStore {
-  return {
+  return answering<PeopleStore>('PostgreSQL', {
     async find(name) {
       const { rows } = await pool.query<PersonRow>({
         name: 'people-find',
@@ -66,7 +68,7 @@ export function createPeopleStore(pool: Pool, factorKey: string): PeopleStore {
       return rowCount === 1;
     },
     ping: () => pool.query('select 1'),
-  };
+  });
 }
 
 /** Adds a person, or changes one to just this. For the administrator's connection. */

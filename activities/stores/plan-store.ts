@@ -1,6 +1,6 @@
 import type { Pool } from 'pg';
-import { failure } from '../../workflows/contracts/failures';
 import type { Json, JsonObject } from '../../workflows/contracts/json';
+import { answering } from './answering';
 
 export interface KeptDefinition {
   readonly planId: string;
@@ -20,21 +20,15 @@ export interface PlanStore {
 }
 
 export function createPlanStore(pool: Pool): PlanStore {
-  return {
+  return answering<PlanStore>('PostgreSQL', {
     async keep({ planId, name, contentDigest, source, inputs, owner, startedAt }) {
-      await pool
-        .query({
-          name: 'plan-keep-definition',
-          text: `insert into plans.definition (plan_id, name, content_digest, source, inputs, owner, started_at)
-                 values ($1, $2, $3, $4, $5, $6, $7) on conflict (plan_id) do nothing`,
-          values: [planId, name, contentDigest, JSON.stringify(source), JSON.stringify(inputs), owner, startedAt],
-        })
-        .catch((error: unknown) => {
-          throw failure('StoreUnavailable', 'the plan cannot be put on record; start it again', {
-            ...(error instanceof Error && { cause: error }),
-          });
-        });
+      await pool.query({
+        name: 'plan-keep-definition',
+        text: `insert into plans.definition (plan_id, name, content_digest, source, inputs, owner, started_at)
+               values ($1, $2, $3, $4, $5, $6, $7) on conflict (plan_id) do nothing`,
+        values: [planId, name, contentDigest, JSON.stringify(source), JSON.stringify(inputs), owner, startedAt],
+      });
     },
     ping: () => pool.query('select 1'),
-  };
+  });
 }

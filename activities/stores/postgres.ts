@@ -24,6 +24,8 @@ export function createPostgres(config: PostgresConfig, max = 10): Pool {
     max,
     connectionTimeoutMillis: 3000,
     statement_timeout: 10_000,
+    // Of a server that is stopped or cut off, which ends no statement: the connection is given up.
+    query_timeout: 12_000,
   });
   pool.on('error', () => undefined); // an idle connection that broke is replaced
   return pool;

@@ -1,7 +1,6 @@
-import { ApplicationFailure } from '@temporalio/common';
 import { failure } from '../../workflows/contracts/failures';
 import type { AgentRegistration, Transport } from '../../workflows/contracts/messages';
-import { within } from '../within';
+import { answering } from './answering';
 import type { RedisCluster } from './redis';
 
 export interface AttemptKey {
@@ -90,8 +89,6 @@ const cancelledMs = 7 * dayMs;
 /** Time that the way of a lost task to its next agent takes: part of the two heartbeats, not added to them. */
 const handOverMs = 200;
 const leaseMs = (heartbeatMs: number): number => Math.max(heartbeatMs, 2 * heartbeatMs - handOverMs);
-/** Less than the callers' own deadlines, so that they learn why. */
-const answersWithinMs = 4000;
 /** A gap in listening that is none of a busy process. */
 const deafAfterMs = 2000;
 /** As long as clients of ours pause at most, after an outage of some seconds, before they connect again. */
@@ -162,7 +159,7 @@ export function createPresence(redis: RedisCluster, options: { readonly expiresM
     return { ...agent, state: 'draining' };
   };
 
-  return withinReason({
+  return answering<Presence>('Redis', {
     async mayRegister(agent, identity) {
       refuseForeign(await read(agent.agentId), identity);
       for (const { name } of agent.capabilities) await refuseConflict(name, agent);
@@ -267,25 +264,4 @@ function byPlan<T extends AttemptKey>(attempts: readonly T[]): ReadonlyMap<strin
     else plans.set(one.planId, [one]);
   }
   return plans;
-}
-
-/** Redis' client waits for a failover, for ever if it has to; whoever asks here does not. */
-function withinReason(presence: Presence): Presence {
-  const patient = <A extends unknown[], T>(ask: (...args: A) => Promise<T>) => {
-    return async (...args: A): Promise<T> => {
-      try {
-        return await within(answersWithinMs, ask(...args), 'Redis does not answer');
-      } catch (error) {
-        if (error instanceof ApplicationFailure) throw error;
-        throw failure('StoreUnavailable', 'Redis does not answer; try again', {
-          ...(error instanceof Error && { cause: error }),
-        });
-      }
-    };
-  };
-  return Object.fromEntries(
-    Object.entries(presence as unknown as Record<string, (...args: unknown[]) => Promise<unknown>>).map(
-      ([name, ask]) => [name, patient(ask)],
-    ),
-  ) as unknown as Presence;
 }

@@ -63,7 +63,9 @@ export function redisProbe(config: DatabaseControllerConfig): Probe {
   };
   return {
     check: async () => {
-      const state = await Promise.any(AATS_REDIS_NODES.split(',').map(stateBy));
+      const state = await Promise.any(AATS_REDIS_NODES.split(',').map(stateBy)).catch(() => {
+        throw new Error('no node answers');
+      });
       if (!state.includes('cluster_state:ok')) throw new Error('the cluster does not serve every slot');
     },
     close: () => Promise.resolve(),

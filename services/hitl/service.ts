@@ -1,3 +1,4 @@
+import { answering } from '../../activities/stores/answering';
 import { createPeopleStore } from '../../activities/stores/people-store';
 import { createPostgres } from '../../activities/stores/postgres';
 import { createRedis } from '../../activities/stores/redis';
@@ -30,9 +31,10 @@ export async function startHitl(config: HitlConfig, lifecycle: Lifecycle): Promi
   lifecycle.onStop('PostgreSQL', () => pool.end());
   const redis = createRedis(config);
   lifecycle.onStop('Redis', async () => Promise.resolve(void redis.disconnect()));
+  const keys = answering('Redis', redis);
   const people = createPeopleStore(pool, readSecretFile(config.AATS_FACTOR_KEY_FILE));
-  const tokens = createTokenIssuer(redis, readSecretFile(config.AATS_SIGNING_KEY_FILE));
-  const signIn = createSignIn(people, tokens, redis);
+  const tokens = createTokenIssuer(keys, readSecretFile(config.AATS_SIGNING_KEY_FILE));
+  const signIn = createSignIn(people, tokens, keys);
   const health = createHealth({ postgresql: () => people.ping(), redis: () => redis.get('signin:health') });
   const metrics = createMetrics('hitl');
   const identities = createIdentities({
@@ -55,7 +57,7 @@ export async function startHitl(config: HitlConfig, lifecycle: Lifecycle): Promi
     return Promise.resolve();
   });
   const upstream = { plans, approvals, artifacts, agents };
-  const sessions = createPageSessions(createSessionStore(redis), signIn);
+  const sessions = createPageSessions(createSessionStore(keys), signIn);
   const draining = new AbortController();
   const hub = createPlanHub(upstream);
   addPages(router, { upstream, sessions, hub, draining: draining.signal, logger }, signIn);
