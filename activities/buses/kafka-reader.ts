@@ -1,4 +1,5 @@
 import type { Consumer, EachBatchPayload, Kafka, KafkaMessage, TopicPartitionOffset } from 'kafkajs';
+import { within } from '../within';
 import type { KafkaLog } from './kafka';
 
 /** Messages of one partition, in order. */
@@ -43,6 +44,8 @@ const sessionRetry = { retries: 4, maxRetryTime: 3000, restartOnFailure: () => P
  */
 const idleFetchMs = 500;
 const gatherMs = 2;
+/** A session that is being begun is let begin before it is ended, unless the broker is away. */
+const beginsWithinMs = 2000;
 
 /**
  * Reads topics as one group until closed. At least once: what `take` has not committed comes again. A broker that is
@@ -103,10 +106,13 @@ export function readTopics(
       await made.disconnect().catch(() => undefined);
       beginLater();
     }
-    if (isClosed) await made.disconnect();
+    if (isClosed) await made.disconnect().catch(() => undefined);
   };
   const beginLater = (): void => {
-    if (!isClosed) timer = setTimeout(() => void begin(), startAgainMs);
+    if (isClosed) return;
+    timer = setTimeout(() => {
+      beginning = begin();
+    }, startAgainMs);
   };
   const committer = createCommitter((offsets) => consumer?.commitOffsets(offsets) ?? Promise.resolve());
   const takeOne = async ({ batch, heartbeat, isRunning, isStale, resolveOffset }: EachBatchPayload): Promise<void> => {
@@ -142,7 +148,7 @@ export function readTopics(
       underWay.delete(ended);
     }
   };
-  void begin();
+  let beginning = begin();
   return {
     joined,
     silentMs: () => Date.now() - heardAt,
@@ -150,6 +156,7 @@ export function readTopics(
       isClosed = true;
       clearTimeout(timer);
       for (const ended of underWay) ended.abort();
+      await within(beginsWithinMs, beginning, 'Kafka does not answer').catch(() => undefined);
       await consumer?.disconnect();
     },
   };
