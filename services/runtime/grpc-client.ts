@@ -131,9 +131,14 @@ export function createGrpcClient<S extends DescService>(service: S, options: Grp
           settle(resolve, reject),
         );
         follow(signal, stream);
+        const answered = new AbortController();
+        stream.once('status', () => {
+          answered.abort();
+        });
         (async () => {
           for await (const request of requests) {
-            if (stream.destroyed) return;
+            // The service may have answered before it had everything.
+            if (answered.signal.aborted || stream.destroyed) return;
             if (!stream.write(create(method.input, request))) await takesMore(stream, stalledAfterMs);
           }
           stream.end();

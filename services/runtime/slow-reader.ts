@@ -10,7 +10,8 @@ export const stalledAfterMs = 30_000;
  */
 export function takesMore(stream: Writable, patienceMs: number): Promise<void> {
   return new Promise((resolve, reject) => {
-    const events = ['drain', 'close', 'cancelled'];
+    // The last two tell the ends of a call that it is over.
+    const events = ['drain', 'close', 'cancelled', 'status'];
     const settle = (error?: Error): void => {
       clearTimeout(timer);
       for (const event of events) stream.off(event, go);

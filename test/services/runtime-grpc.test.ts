@@ -53,7 +53,10 @@ describe('gRPC', () => {
   const artifacts = handlersOf(Artifacts, {
     putArtifact: async (requests) => {
       let size = 0n;
-      for await (const { part } of requests) size += part.case === 'chunk' ? BigInt(part.value.length) : 0n;
+      for await (const { part } of requests) {
+        if (part.case === 'header') throw failure('TooLarge', 'that is too large');
+        size += part.case === 'chunk' ? BigInt(part.value.length) : 0n;
+      }
       return { artifact: { size } };
     },
   });
@@ -243,6 +246,20 @@ describe('gRPC', () => {
         yield await Promise.resolve({ part: { case: 'chunk' as const, value: new Uint8Array(100_000) } });
     }
     expect((await uploads.putArtifact(chunks())).artifact?.size).toBe(5_000_000n);
+
+    // What is refused is not sent to its end.
+    let leave: () => void = () => undefined;
+    const left = new Promise<void>((resolve) => (leave = resolve));
+    async function* endless() {
+      try {
+        yield { part: { case: 'header' as const, value: {} } };
+        for (;;) yield await Promise.resolve({ part: { case: 'chunk' as const, value: new Uint8Array(100_000) } });
+      } finally {
+        leave();
+      }
+    }
+    await expect(uploads.putArtifact(endless())).rejects.toMatchObject({ type: 'TooLarge' });
+    await left;
   });
 
   it('answers for its health', async () => {
