@@ -44,12 +44,12 @@ const needs = (ctx: StackContext): Readonly<Record<Identity, Needs>> => ({
     ports: { AATS_REST_PORT: ctx.port('hitl') },
   },
   'worker-plans': {
-    parts: ['temporal', 'kafka', 'rabbitmq', 'tls', 'services'],
+    parts: ['temporal', 'kafka', 'rabbitmq', 'tls', 'services', 'jwks'],
     uri: 'service/worker-plans',
     ports: { AATS_METRICS_PORT: ctx.port('workerMetrics') },
   },
   'worker-data': {
-    parts: ['temporal', 'mongo', 'tls'],
+    parts: ['temporal', 'mongo', 'tls', 'jwks'],
     uri: 'service/worker-data',
     ports: { AATS_METRICS_PORT: ctx.port('workerMetrics') + 1 },
   },

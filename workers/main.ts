@@ -1,5 +1,4 @@
 import { createHash } from 'node:crypto';
-import { createServer } from 'node:https';
 import { parseArgs } from 'node:util';
 import { NativeConnection, Runtime, Worker } from '@temporalio/worker';
 import { createKafka, createImpatientProducer } from '../activities/buses/kafka';
@@ -11,18 +10,23 @@ import { openMongo } from '../activities/stores/mongo';
 import { CommunicationCoordinator } from '../proto/aats/communication/v1/communication_pb';
 import { loadConfig } from '../services/runtime/config';
 import { createGrpcClient } from '../services/runtime/grpc-client';
+import { createHealth } from '../services/runtime/health';
+import { createRestApp, startHttpsServer } from '../services/runtime/http';
+import { createIdentities } from '../services/runtime/identity';
 import { createMetrics } from '../services/runtime/metrics';
 import { dataConverter } from '../services/runtime/payload-codec';
 import { type Lifecycle, runProcess } from '../services/runtime/shutdown';
-import { clientCredentials, httpsOptions, readTls } from '../services/runtime/tls';
+import { clientCredentials, readTls } from '../services/runtime/tls';
 import { taskQueues, type TaskQueue } from '../workflows/contracts/task-queues';
 import { workflowBundle } from './bundle-workflows';
-import { busWorkerConfig, dataWorkerConfig } from './config';
+import { busWorkerConfig, dataWorkerConfig, type WorkerConfig } from './config';
 import { createRoutes } from './routes';
 
 const { values } = parseArgs({ options: { queues: { type: 'string', default: 'plans,bus' } } });
 const queues = values.queues.split(',').filter((name): name is TaskQueue => name in taskQueues);
 const name = queues.includes('data') ? 'worker-data' : 'worker-plans';
+
+const graceSeconds = 1;
 
 runProcess(name, async (lifecycle) => {
   // Signals are ours: the lifecycle drains the workers in order.
@@ -82,7 +86,7 @@ async function startBusWorker(lifecycle: Lifecycle): Promise<void> {
       }),
     );
   }
-  await serveMetrics(config, lifecycle);
+  await serveHealth(config, connection, lifecycle);
 }
 
 async function startDataWorker(lifecycle: Lifecycle): Promise<void> {
@@ -122,7 +126,7 @@ async function startDataWorker(lifecycle: Lifecycle): Promise<void> {
       shutdownForceTime: '15 seconds',
     }),
   );
-  await serveMetrics(config, lifecycle);
+  await serveHealth(config, connection, lifecycle);
 }
 
 async function* inChunks(bytes: Buffer): AsyncGenerator<Uint8Array> {
@@ -149,36 +153,19 @@ async function runWorker(lifecycle: Lifecycle, queue: TaskQueue, worker: Worker)
   return Promise.resolve();
 }
 
-/** `/metrics` and `/health` of a worker, for monitoring on the same host; nothing in it is a secret. */
-async function serveMetrics(
-  config: {
-    readonly AATS_METRICS_PORT: number;
-    readonly AATS_CA_FILE: string;
-    readonly AATS_CERT_FILE: string;
-    readonly AATS_KEY_FILE: string;
-  },
-  lifecycle: Lifecycle,
-): Promise<void> {
-  const { registry } = createMetrics(name);
-  const server = createServer(httpsOptions(readTls(config)), (request, response) => {
-    if (request.url === '/metrics')
-      void registry.metrics().then((text) => {
-        response.setHeader('content-type', registry.contentType).end(text);
-      });
-    else response.setHeader('content-type', 'application/json').end('{"status":"ok"}');
+/** Health and metrics of a worker, under the same permissions as those of the services. */
+async function serveHealth(config: WorkerConfig, connection: NativeConnection, lifecycle: Lifecycle): Promise<void> {
+  const { logger } = lifecycle;
+  const tls = readTls(config);
+  const { app } = createRestApp({
+    identities: createIdentities({ jwksUrl: config.AATS_JWKS_URL, ca: tls.ca }),
+    logger,
+    // What else its activities need they ask for themselves, and try again.
+    health: createHealth({ temporal: () => connection.workflowService.getSystemInfo({}) }),
+    metrics: createMetrics(name),
   });
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', reject);
-    server.listen(config.AATS_METRICS_PORT, '127.0.0.1', resolve);
-  });
-  lifecycle.onStop(
-    'metrics',
-    () =>
-      new Promise((resolve) => {
-        server.close(resolve);
-        server.closeAllConnections();
-      }),
-  );
+  const https = await startHttpsServer({ tls, port: config.AATS_METRICS_PORT, app });
+  lifecycle.onStop('health and metrics', () => https.close(graceSeconds));
 }
 
 /** Temporal's own lines, as ours. */

@@ -64,9 +64,9 @@ const beginRequest = async (url: string): Promise<(body: object) => Promise<Answ
     return read(response);
   };
 };
-const ask = async (url: string, body?: object): Promise<Answer> => {
+const ask = async (url: string, body?: object, identity: TlsMaterial | { ca: Buffer } = tls): Promise<Answer> => {
   const call = request(url, {
-    ...tls,
+    ...identity,
     method: body ? 'POST' : 'GET',
     agent: false,
     ...(body && { headers: { 'content-type': 'application/json' } }),
@@ -195,6 +195,16 @@ describe('a service that is told to stop', () => {
 
 /** Half of what callers wait who set no deadline of their own. */
 const soonMs = 15_000;
+
+it('shows figures of workers to those only who may see those of services', async () => {
+  for (const name of ['worker-plans', 'worker-data'] as const) {
+    const url = `https://localhost:${system.stack.identities[name]['AATS_METRICS_PORT'] ?? ''}`;
+    await untilReady(`${url}/health/ready`, system.stack.identities.cli['AATS_CA_FILE'] ?? '', 60);
+    const figures = await ask(`${url}/metrics`);
+    expect(figures).toMatchObject({ status: 200, body: expect.stringContaining(`service="${name}"`) as unknown });
+    expect(await ask(`${url}/metrics`, undefined, { ca: tls.ca })).toMatchObject({ status: 401 });
+  }
+}, 90_000);
 
 describe('stores that are away', () => {
   const signIn = (): Promise<Answer> => ask(`${restUrl('hitl')}/v1/sign-in`, { name: 'nobody', password: 'none' });
