@@ -29,10 +29,9 @@ const choice = z
 
 /** A process of shipped agents; which capabilities it offers, over which bus, are its arguments. */
 runProcess(choice.agentId, async (lifecycle) => {
-  const config = loadConfig(agentConfig, process.env);
-  const work = loadConfig(workConfig, process.env);
-  mkdirSync(work.AATS_AGENT_DATA_DIR, { recursive: true, mode: 0o700 });
-  const all = createCapabilities(work, process.env);
+  const config = loadConfig(workConfig.extend(agentConfig.shape), process.env);
+  mkdirSync(config.AATS_AGENT_DATA_DIR, { recursive: true, mode: 0o700 });
+  const all = createCapabilities(config, process.env);
   const chosen = choice.capabilities.map((name) => {
     const found = all.find((one) => one.name === name);
     if (!found) throw new Error(`there is no capability ${name}; there are ${all.map((one) => one.name).join(', ')}`);

@@ -1,13 +1,14 @@
 import { readFileSync } from 'node:fs';
 import { Kafka, logLevel, type LogEntry, type Producer } from 'kafkajs';
 import { z } from 'zod';
+import { readableFile } from '../readable-file';
 
 /** Fragment for processes that speak Kafka: SASL/SCRAM-SHA-512 over TLS (specification, Kafka Configuration). */
 export const kafkaConfig = z.object({
   AATS_KAFKA_BROKERS: z.string().min(1),
   AATS_KAFKA_USER: z.string().min(1),
-  AATS_KAFKA_PASSWORD_FILE: z.string().min(1),
-  AATS_SERVERS_CA_FILE: z.string().min(1),
+  AATS_KAFKA_PASSWORD_FILE: readableFile,
+  AATS_SERVERS_CA_FILE: readableFile,
 });
 export type KafkaConfig = z.output<typeof kafkaConfig>;
 /** Where the client's warnings go; it calls many things an error that it then tries again. */

@@ -1,13 +1,14 @@
 import { readFileSync } from 'node:fs';
 import { connect, type Channel, type ChannelModel, type ConfirmChannel } from 'amqplib';
 import { z } from 'zod';
+import { readableFile } from '../readable-file';
 import { within } from '../within';
 
 /** Fragment for processes that speak AMQP: user name and password over TLS (specification, RabbitMQ Configuration). */
 export const rabbitmqConfig = z.object({
   AATS_RABBITMQ_URL: z.url({ protocol: /^amqps$/ }),
-  AATS_RABBITMQ_PASSWORD_FILE: z.string().min(1),
-  AATS_SERVERS_CA_FILE: z.string().min(1),
+  AATS_RABBITMQ_PASSWORD_FILE: readableFile,
+  AATS_SERVERS_CA_FILE: readableFile,
 });
 export type RabbitMqConfig = z.output<typeof rabbitmqConfig>;
 

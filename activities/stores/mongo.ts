@@ -1,12 +1,13 @@
 import { readFile } from 'node:fs/promises';
 import { MongoClient, type Db } from 'mongodb';
 import { z } from 'zod';
+import { readableFile } from '../readable-file';
 
 /** Fragment for processes that hold a MongoDB connection. A server of the user's own may need neither password nor CA. */
 export const mongoConfig = z.object({
   AATS_MONGO_URL: z.url({ protocol: /^mongodb(\+srv)?$/ }),
-  AATS_MONGO_PASSWORD_FILE: z.string().min(1).optional(),
-  AATS_SERVERS_CA_FILE: z.string().min(1).optional(),
+  AATS_MONGO_PASSWORD_FILE: readableFile.optional(),
+  AATS_SERVERS_CA_FILE: readableFile.optional(),
 });
 export type MongoConfig = z.output<typeof mongoConfig>;
 

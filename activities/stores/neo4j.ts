@@ -1,13 +1,14 @@
 import { readFile } from 'node:fs/promises';
 import neo4j, { type AuthToken, type Config, type Driver } from 'neo4j-driver';
 import { z } from 'zod';
+import { readableFile } from '../readable-file';
 
 /** Fragment for processes that hold a Neo4j connection. */
 export const neo4jConfig = z.object({
   AATS_NEO4J_URL: z.url({ protocol: /^(bolt|neo4j)(\+s)?$/ }),
   AATS_NEO4J_USER: z.string().min(1),
-  AATS_NEO4J_PASSWORD_FILE: z.string().min(1),
-  AATS_SERVERS_CA_FILE: z.string().min(1).optional(),
+  AATS_NEO4J_PASSWORD_FILE: readableFile,
+  AATS_SERVERS_CA_FILE: readableFile.optional(),
 });
 export type Neo4jConfig = z.output<typeof neo4jConfig>;
 

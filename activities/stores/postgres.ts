@@ -1,12 +1,13 @@
 import { readFileSync } from 'node:fs';
 import { Pool } from 'pg';
 import { z } from 'zod';
+import { readableFile } from '../readable-file';
 
 /** Fragment for processes that hold a PostgreSQL connection: TLS verify-full, password from a file. */
 export const postgresConfig = z.object({
   AATS_POSTGRES_URL: z.url({ protocol: /^postgres(ql)?$/ }),
-  AATS_POSTGRES_PASSWORD_FILE: z.string().min(1),
-  AATS_SERVERS_CA_FILE: z.string().min(1),
+  AATS_POSTGRES_PASSWORD_FILE: readableFile,
+  AATS_SERVERS_CA_FILE: readableFile,
 });
 export type PostgresConfig = z.output<typeof postgresConfig>;
 

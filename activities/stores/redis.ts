@@ -1,13 +1,14 @@
 import { readFileSync } from 'node:fs';
 import { Cluster } from 'ioredis';
 import { z } from 'zod';
+import { readableFile } from '../readable-file';
 
 /** Fragment for processes that hold a Redis Cluster connection: ACL user and password over TLS. */
 export const redisConfig = z.object({
   AATS_REDIS_NODES: z.string().min(1),
   AATS_REDIS_USER: z.string().min(1),
-  AATS_REDIS_PASSWORD_FILE: z.string().min(1),
-  AATS_SERVERS_CA_FILE: z.string().min(1),
+  AATS_REDIS_PASSWORD_FILE: readableFile,
+  AATS_SERVERS_CA_FILE: readableFile,
 });
 export type RedisConfig = z.output<typeof redisConfig>;
 export type RedisCluster = Cluster;

@@ -1,7 +1,8 @@
 import { z } from 'zod';
+import { readableFile } from '../../activities/readable-file';
 import { postgresConfig } from '../../activities/stores/postgres';
 import { redisConfig } from '../../activities/stores/redis';
-import { address, filePath, port, tlsConfig } from '../runtime/config';
+import { address, port, tlsConfig } from '../runtime/config';
 
 export const hitlConfig = z.object({
   ...tlsConfig.shape,
@@ -12,8 +13,8 @@ export const hitlConfig = z.object({
   AATS_COORDINATOR_ADDRESS: address,
   AATS_REST_PORT: port.default(8093),
   /** ES256 private key, PEM. */
-  AATS_SIGNING_KEY_FILE: filePath,
+  AATS_SIGNING_KEY_FILE: readableFile,
   /** Secret from which the key of the second factors is derived. */
-  AATS_FACTOR_KEY_FILE: filePath,
+  AATS_FACTOR_KEY_FILE: readableFile,
 });
 export type HitlConfig = z.output<typeof hitlConfig>;

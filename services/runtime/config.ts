@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { z } from 'zod';
+import { readableFile } from '../../activities/readable-file';
 import { stalledAfterMs } from './slow-reader';
 
 /** Reads the environment once, at start; names every bad variable, shows no value. */
@@ -15,7 +16,11 @@ export const address = z.string().regex(/^[^:\s]+:\d+$/, 'must be host:port');
 export const filePath = z.string().min(1);
 
 export const temporalConfig = z.object({ TEMPORAL_ADDRESS: address, TEMPORAL_NAMESPACE: z.string().min(1) });
-export const tlsConfig = z.object({ AATS_CA_FILE: filePath, AATS_CERT_FILE: filePath, AATS_KEY_FILE: filePath });
+export const tlsConfig = z.object({
+  AATS_CA_FILE: readableFile,
+  AATS_CERT_FILE: readableFile,
+  AATS_KEY_FILE: readableFile,
+});
 /** How long a reader of a stream may take nothing before it is cut off. */
 export const streamConfig = z.object({
   AATS_STALLED_READER_MS: z.coerce.number().int().min(100).max(600_000).default(stalledAfterMs),
