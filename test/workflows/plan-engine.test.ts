@@ -4,7 +4,9 @@ import { applyOutcome } from '../../workflows/plan-gates';
 import {
   cancelPlan,
   pausePlan,
+  refuseCommand,
   refuseReopening,
+  refuseRetry,
   reopenPlan,
   resumePlan,
   retryTask,
@@ -443,11 +445,29 @@ describe('plan engine', () => {
       'rejected',
       'expired',
       'drain',
+      'retry',
     );
+    const loaded = (run: PlanRun): PlanRun =>
+      createRun(
+        { planId: 'p', plan: definition, inputs: { xs: [1, 2, 3] }, owner: 'jonas', startedAt: 0 },
+        decodeSnapshot(encodeSnapshot(run), definition, 0),
+      );
+    const isRefused = (check: () => void): boolean => {
+      try {
+        check();
+        return false;
+      } catch (error) {
+        const { type } = error as { readonly type?: string };
+        expect(['PlanClosed', 'PlanStateConflict', 'TaskStateConflict']).toContain(type);
+        return true;
+      }
+    };
     fc.assert(
       fc.property(
         fc.array(fc.tuple(kinds, fc.nat(15), fc.integer({ min: -1, max: 2 }), fc.boolean()), { maxLength: 120 }),
-        (steps) => {
+        fc.nat(5),
+        fc.array(fc.nat(15), { maxLength: 3 }),
+        (steps, fails, again) => {
           let run = begin(definition, { xs: [1, 2, 3] });
           let now = 0;
           for (const [kind, which, staleness, retryable] of steps) {
@@ -465,33 +485,49 @@ describe('plan engine', () => {
             else if (kind === 'resume' && run.state === 'paused') resumePlan(run);
             else if (kind === 'cancel' && which === 0 && (run.state === 'running' || run.state === 'paused'))
               cancelPlan(run);
-            else if (kind === 'snapshot')
-              run = createRun(
-                { planId: 'p', plan: definition, inputs: { xs: [1, 2, 3] }, owner: 'jonas', startedAt: 0 },
-                decodeSnapshot(encodeSnapshot(run), definition, 0),
-              );
+            else if (kind === 'snapshot') run = loaded(run);
+            else if (kind === 'retry') {
+              const refused = isRefused(() => {
+                refuseCommand(run, 'retryTask');
+                refuseRetry(run, target.id);
+              });
+              if (!refused) retryTask(run, target.id, now);
+            }
             advance(run, now, kind !== 'drain');
             run.effects = noEffects();
           }
-          // Whatever happened, an agent that answers everything brings the plan to an end.
+          // Whatever happened, an agent that answers everything brings the plan to an end, also one that goes on after its end.
           if (run.state === 'paused') resumePlan(run);
-          for (let i = 0; i < 200 && run.endedAt === undefined; i++) {
-            now += 100_000;
-            advance(run, now);
-            decide(run, i, now, 'approved');
-            for (const id of [...run.active]) {
-              const one = taskOf(run, id);
-              applyReport(
-                run,
-                { planId: 'p', taskId: id, attempt: one.attempt, agent: 'x', at: '', kind: 'succeeded', output: null },
-                now,
-              );
+          const toTheEnd = (fails: number): void => {
+            for (let i = 0; i < 200 && run.endedAt === undefined; i++) {
+              now += 100_000;
+              advance(run, now);
+              decide(run, i, now, 'approved');
+              for (const id of [...run.active]) {
+                const base = { planId: 'p', taskId: id, attempt: taskOf(run, id).attempt, agent: 'x', at: '' };
+                const failure = { type: 'F', message: '' };
+                if (id.length % 3 === fails)
+                  applyReport(run, { ...base, kind: 'failed', failure, retryable: false }, now);
+                else applyReport(run, { ...base, kind: 'succeeded', output: null }, now);
+              }
+              advance(run, now);
             }
-            advance(run, now);
+            expect(['succeeded', 'failed', 'cancelled']).toContain(run.state);
+            expect([...run.tasks.values()].filter((one) => !isEnded(one))).toEqual([]);
+            expect(run.underWay).toBe(0);
+          };
+          toTheEnd(fails);
+          for (const which of again) {
+            const ended = run;
+            const id = [...run.tasks.keys()][which % run.tasks.size] ?? 'a';
+            const check = (): void => {
+              refuseReopening(ended, id);
+            };
+            if (isRefused(check)) continue;
+            run = loaded(run);
+            reopenPlan(run, id, now);
+            toTheEnd(which % 4);
           }
-          expect(['succeeded', 'failed', 'cancelled']).toContain(run.state);
-          expect([...run.tasks.values()].filter((one) => !isEnded(one))).toEqual([]);
-          expect(run.underWay).toBe(0);
         },
       ),
       { numRuns: 300 },
