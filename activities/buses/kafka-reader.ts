@@ -19,7 +19,7 @@ export interface TopicReader {
   readonly joined: Promise<void>;
   /** For how long Kafka has not confirmed that this reader is of its group, from the start on, in ms. */
   silentMs(): number;
-  /** Lets batches under way end, then leaves the group. */
+  /** Lets batches under way end, then leaves the group; takes some seconds at most, also when the broker is away. */
   close(): Promise<void>;
 }
 export interface ReadOptions {
@@ -46,6 +46,7 @@ const idleFetchMs = 500;
 const gatherMs = 2;
 /** A session that is being begun is let begin before it is ended, unless the broker is away. */
 const beginsWithinMs = 2000;
+const leavesWithinMs = 5000;
 
 /**
  * Reads topics as one group until closed. At least once: what `take` has not committed comes again. A broker that is
@@ -157,7 +158,8 @@ export function readTopics(
       clearTimeout(timer);
       for (const ended of underWay) ended.abort();
       await within(beginsWithinMs, beginning, 'Kafka does not answer').catch(() => undefined);
-      await consumer?.disconnect();
+      // A broker that does not answer forgets this reader by itself.
+      if (consumer) await within(leavesWithinMs, consumer.disconnect(), 'Kafka does not answer').catch(() => undefined);
     },
   };
 }

@@ -1,11 +1,14 @@
 import type { Admin, Kafka } from 'kafkajs';
 import type { KafkaLog } from '../../activities/buses/kafka';
 import { readTopics, type TopicBatch, type TopicReader } from '../../activities/buses/kafka-reader';
+import { within } from '../../activities/within';
 import type { Logger } from '../runtime/logger';
 import type { Message } from './report-intake';
 
 const statusTopic = /^agent\.status\./;
 const takenTogether = 500;
+/** A change under way is let end, unless the broker is away. */
+const changesWithinMs = 2000;
 
 /**
  * Reads the reports of all capabilities as one group; offsets are committed only after `take` has resolved. kafkajs
@@ -57,7 +60,7 @@ export function createKafkaReports(
     },
     async close(): Promise<void> {
       closed = true;
-      await changing;
+      await within(changesWithinMs, changing, 'Kafka does not answer').catch(() => undefined);
       await reader?.close();
     },
   };
