@@ -29,6 +29,8 @@ export interface AgentOptions {
   readonly capabilities: readonly Capability[];
   readonly config: AgentConfig;
 }
+/** Of so young a task the coordinator is not asked before it begins: that would cost each layer of a plan a round trip. */
+const freshMs = 1000;
 const rememberAttempts = 5000;
 
 /**
@@ -101,7 +103,7 @@ export async function runAgent(options: AgentOptions, lifecycle: Lifecycle): Pro
   });
   await transport.start({ slots, begin });
 
-  async function begin({ task, traceparent }: Delivery, slot: Slot): Promise<void> {
+  async function begin({ task, sentAt, traceparent }: Delivery, slot: Slot): Promise<void> {
     const id = `${task.planId}/${task.taskId}/${task.attempt}`;
     const report = (more: object): Promise<void> =>
       outbox.add({
@@ -130,8 +132,9 @@ export async function runAgent(options: AgentOptions, lifecycle: Lifecycle): Pro
     // A handler may have any number of calls under way.
     setMaxListeners(0, abort.signal);
     running.set(id, { task, abort });
-    // It may have been cancelled while it waited on the bus.
-    await presence.checkIn();
+    // It may have been cancelled while it waited on the bus; one that has just come is told soon enough as it runs.
+    if (Date.now() - sentAt < freshMs) presence.began(task);
+    else await presence.checkIn();
     const begun = abort.signal.aborted ? undefined : report({ kind: 'started', heartbeatMs: task.heartbeatMs });
     const work = async (): Promise<void> => {
       const outcome = await perform({

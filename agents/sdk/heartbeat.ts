@@ -40,12 +40,15 @@ export async function keepPresent({
    * answer too, after a while: an agent goes on while the coordinator is away.
    */
   checkIn(): Promise<void>;
+  /** A task has begun: the next sign of life may be due sooner. */
+  began(task: TaskDispatch): void;
   drain(): Promise<void>;
   stop(): Promise<void>;
 }> {
   let period = 2000;
   let stopped = false;
   let timer: NodeJS.Timeout | undefined;
+  let dueAt = 0;
   let last: Promise<void> = Promise.resolve();
   /** The next sign of life when one is under way: all that comes meanwhile is in it. */
   let waiting: Promise<void> | undefined;
@@ -114,7 +117,11 @@ export async function keepPresent({
         beatLater();
       }));
   const beatLater = (): void => {
-    if (!stopped) timer = setTimeout(() => void beatNow(), Math.min(period, ...running().map(pauseFor)));
+    if (stopped) return;
+    clearTimeout(timer);
+    const pause = Math.min(period, ...running().map(pauseFor));
+    dueAt = Date.now() + pause;
+    timer = setTimeout(() => void beatNow(), pause);
   };
   await register();
   beatLater();
@@ -123,6 +130,9 @@ export async function keepPresent({
       within(answersWithinMs, beatNow(), 'the coordinator does not answer').catch((error: unknown) => {
         logger.warn({ err: error }, 'begins without knowing whether it is still wanted');
       }),
+    began(task) {
+      if (dueAt > Date.now() + pauseFor(task)) beatLater();
+    },
     drain: async () =>
       void (await coordinator
         .drainAgent({ agentId: registration.agentId }, { timeoutMs: 3000 })

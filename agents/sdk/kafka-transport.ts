@@ -90,8 +90,8 @@ export async function takeTasks(batch: TopicBatch, { slots, begin }: Intake, log
 /** Undefined for a message that is no task: nobody can do it, and it must not stand in the way of the others. */
 function read(message: KafkaMessage, topic: string, logger: Logger): Delivery | undefined {
   try {
-    const { data, traceparent } = readEvent(message.value, ['taskDispatched']);
-    return { task: data, ...(traceparent !== undefined && { traceparent }) };
+    const { data, time, traceparent } = readEvent(message.value, ['taskDispatched']);
+    return { task: data, sentAt: Date.parse(time), ...(traceparent !== undefined && { traceparent }) };
   } catch (error) {
     logger.warn({ err: error, topic, offset: message.offset }, 'a message that is no task was left out');
     return undefined;

@@ -77,8 +77,8 @@ async function takeTask(
 ): Promise<void> {
   let delivery: Delivery;
   try {
-    const { data, traceparent } = readEvent(message.content, ['taskDispatched']);
-    delivery = { task: data, ...(traceparent !== undefined && { traceparent }) };
+    const { data, time, traceparent } = readEvent(message.content, ['taskDispatched']);
+    delivery = { task: data, sentAt: Date.parse(time), ...(traceparent !== undefined && { traceparent }) };
   } catch (error) {
     logger.warn({ err: error }, 'a message that is no task goes to the dead letters');
     settled(() => {

@@ -4,6 +4,8 @@ import type { Slot, Slots } from './slots';
 /** One task as it came from a bus. */
 export interface Delivery {
   readonly task: TaskDispatch;
+  /** When it was put on the bus, ms since the epoch by that clock; NaN when it does not say. */
+  readonly sentAt: number;
   readonly traceparent?: string;
 }
 /** What an agent does with tasks, as its bus sees it. */
