@@ -1,5 +1,6 @@
 import { Environment, type ASTNode, type ParseResult } from '@marcbachmann/cel-js';
 import type { Json, JsonObject } from './contracts/json';
+import { createWork, weightOfText } from './expression-work';
 import { parseText, soleExpression } from './expression-text';
 import { dyn, type PlanType } from './plan-types';
 
@@ -28,6 +29,7 @@ const runtime = variables.reduce(
   new Environment({ limits, homogeneousAggregateLiterals: false }),
 );
 const parsed = new Map<string, ParseResult>();
+const work = createWork(runtime);
 
 /** Parses once; throws the library's ParseError. */
 export function parseExpression(source: string): ParseResult {
@@ -56,8 +58,9 @@ export function toCel(value: Json, type: PlanType = dyn): unknown {
 }
 const isList = (value: Json): value is readonly Json[] => Array.isArray(value);
 
-/** CEL's answer as JSON; what JSON cannot hold is an error, never null. */
+/** CEL's answer as JSON; what JSON cannot hold is an error, never null. A list that holds another twice grows here. */
 export function fromCel(value: unknown): Json {
+  work.spend(typeof value === 'string' ? 1 + weightOfText(value) : 1);
   if (value === null || typeof value === 'string' || typeof value === 'boolean') return value;
   if (typeof value === 'bigint') {
     if (value > BigInt(Number.MAX_SAFE_INTEGER) || value < BigInt(Number.MIN_SAFE_INTEGER))
@@ -81,10 +84,11 @@ export function fromCel(value: unknown): Json {
 /** A scope whose values were turned into CEL's once, for all expressions of a task. */
 export type CelScope = Readonly<Partial<Record<Variable, unknown>>>;
 
-/** Evaluates one expression; throws ExpressionFailure with the source in the message. */
+/** Evaluates one expression; throws ExpressionFailure with the source in the message, also when it takes too long. */
 export function evaluateExpression(source: string, scope: CelScope): Json {
   try {
-    return fromCel(parseExpression(source)(scope));
+    const expression = parseExpression(source);
+    return work.within(expression.ast, () => fromCel(expression(scope)));
   } catch (error) {
     const reason = error instanceof Error ? (error.message.split('\n')[0] ?? '') : String(error);
     throw new ExpressionFailure(`${shorten(source)}: ${reason}`);
