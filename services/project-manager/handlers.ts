@@ -6,11 +6,12 @@ import { planIdPattern } from '../../workflows/contracts/plan';
 import { digestOf } from '../../workflows/digest';
 import { analysePlan } from '../../workflows/plan-analysis';
 import { checkInputs } from '../../workflows/plan-inputs';
+import type { Problem } from '../../workflows/plan-problems';
 import type { Caller } from '../runtime/identity';
 import type { Handlers } from '../runtime/grpc';
 import { attemptToProto, planToProto, problemToProto, taskToProto, toStruct, toValue } from './mapping';
 import type { PlanFeed } from './plan-feed';
-import { planBytes, type Surroundings, takeInPlan } from './plan-intake';
+import { sizeProblems, type Surroundings, takeInPlan } from './plan-intake';
 import type { Plans } from './plans';
 import { watchPlan } from './watch';
 
@@ -25,6 +26,7 @@ export interface ProjectManagerOptions {
 }
 
 const counted = (count: number, noun: string): string => `${count} ${noun}${count === 1 ? '' : 's'}`;
+const isOfAll = ({ code, pointer }: Problem): boolean => code === 'TOO_LARGE' && pointer === '';
 const nameOf = (caller: Caller): string => (caller.kind === 'person' ? caller.person.name : caller.name);
 
 export function createProjectManagerHandlers({
@@ -36,10 +38,10 @@ export function createProjectManagerHandlers({
 }: ProjectManagerOptions): Handlers<typeof ProjectManager> {
   return {
     async validatePlan({ plan: source, inputs }, { caller }) {
-      const { problems, plan } = takeInPlan(source, nameOf(caller), await surroundings());
+      const { problems, plan, value } = takeInPlan(source, nameOf(caller), await surroundings());
       if (!plan) return { valid: false, problems: problems.map(problemToProto) };
-      const checked = inputs ? checkInputs(plan, inputs) : undefined;
-      const all = [...problems, ...(checked?.problems ?? [])];
+      const ofInputs = inputs ? [...checkInputs(plan, inputs).problems, ...sizeProblems(value, inputs)] : [];
+      const all = [...problems, ...ofInputs];
       const { layers, criticalPath, gates } = analysePlan(plan);
       return {
         valid: !all.some(({ severity }) => severity === 'error'),
@@ -58,16 +60,14 @@ export function createProjectManagerHandlers({
         });
       const owner = nameOf(caller);
       const { problems, plan, value } = takeInPlan(source, owner, await surroundings());
-      if (problems.some(({ code, pointer }) => code === 'TOO_LARGE' && pointer === ''))
-        throw failure('TooLarge', `the plan has more than ${planBytes} bytes`, { details: problems });
+      const tooLarge = plan ? sizeProblems(value, given) : problems.filter(isOfAll);
+      if (tooLarge.length > 0) throw failure('TooLarge', 'the plan is too large', { details: tooLarge });
       const errors = problems.filter(({ severity }) => severity === 'error');
       if (!plan)
         throw failure('PlanInvalid', `the plan has ${counted(errors.length, 'problem')}`, { details: problems });
       const { problems: wrong, inputs } = checkInputs(plan, given);
       if (wrong.length > 0)
         throw failure('InvalidInput', `${counted(wrong.length, 'problem')} with the inputs`, { details: wrong });
-      if (Buffer.byteLength(JSON.stringify({ plan, inputs })) > planBytes)
-        throw failure('TooLarge', `plan and inputs have more than ${planBytes} bytes as JSON`);
       const startedAt = new Date().toISOString();
       const contentDigest = digestOf({ plan, inputs } as unknown as JsonObject);
       const { header, created } = await plans.start({ planId, plan, inputs, owner, startedAt, contentDigest });

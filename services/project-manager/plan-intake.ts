@@ -2,14 +2,26 @@ import { toJson } from '@bufbuild/protobuf';
 import { type Plan, PlanSchema } from '../../proto/aats/project/v1/plan_pb';
 import type { PlanSource } from '../../proto/aats/project/v1/project_pb';
 import { failure } from '../../workflows/contracts/failures';
-import type { Json } from '../../workflows/contracts/json';
+import { type Json, jsonBytes, type JsonObject } from '../../workflows/contracts/json';
 import type { PlanDefinition } from '../../workflows/contracts/plan-definition';
 import { type PlanDirectory, validatePlan } from '../../workflows/plan-language';
 import type { Problem } from '../../workflows/plan-problems';
 import { readPlanSource } from '../runtime/plan-source';
 
-/** A plan and its inputs travel as one payload, and Temporal refuses payloads over 2 MiB. */
+/**
+ * What a plan and its inputs may have, as its author gave them. Temporal refuses payloads over 2 MiB; the defaults, which
+ * are written out for the workflow, may make three times as much of it and are compressed to next to nothing.
+ */
 export const planBytes = 1024 * 1024;
+
+/** That plan and inputs are too large together, when they are. */
+export function sizeProblems(plan: Json, inputs: JsonObject): readonly Problem[] {
+  const bytes = jsonBytes(plan) + jsonBytes(inputs);
+  if (bytes <= planBytes) return [];
+  const what = Object.keys(inputs).length === 0 ? 'The plan has' : 'Plan and inputs have';
+  const message = `${what} ${bytes} bytes as JSON, more than ${planBytes}; put what is large into artifacts.`;
+  return [{ severity: 'error', code: 'TOO_LARGE', pointer: '', line: 1, message }];
+}
 
 export interface Intake {
   readonly problems: readonly Problem[];
@@ -37,13 +49,16 @@ export function takeInPlan(
       details: [{ pointer: '/plan', message: 'give the plan as a document or as a message' }],
     });
   if (form.case === 'document' && Buffer.byteLength(form.value) > planBytes) {
-    const message = `The text has more than ${planBytes} bytes; put what is large into artifacts.`;
+    const bytes = Buffer.byteLength(form.value);
+    const message = `The text has ${bytes} bytes, more than ${planBytes}; put what is large into artifacts.`;
     return { problems: [{ severity: 'error', code: 'TOO_LARGE', pointer: '', line: 1, message }], value: null };
   }
   const text = form.case === 'document' ? readPlanSource(form.value) : undefined;
   const value = text ? text.value : (toJson(PlanSchema, form.value as Plan) as Json);
   const found = text?.problems ?? [];
   if (value === undefined) return { problems: found, value: null };
+  const tooLarge = sizeProblems(value, {});
+  if (tooLarge.length > 0) return { problems: tooLarge, value: null };
   const checked = validatePlan(value, {
     ...(text && { lineOf: (at) => text.lineOf(at), sourceOf: (at) => text.sourceOf(at) }),
     ...(capabilities && { knownCapabilities: capabilities }),

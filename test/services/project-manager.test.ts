@@ -9,6 +9,7 @@ import {
 } from '../../proto/aats/project/v1/project_pb';
 import type { GrpcClient } from '../../services/runtime/grpc-client';
 import type { TaskDispatch, TaskReport } from '../../workflows/contracts/messages';
+import { planWorkflowId } from '../../workflows/contracts/plan';
 import { person } from '../support/issuer';
 import { createConformance } from '../support/openapi';
 import { eventually, type ProjectManagerBench, startProjectManagerBench, tlsOf } from '../support/project-manager';
@@ -115,6 +116,38 @@ describe('project manager', () => {
     await bench.rest('POST', '/v1/plans', { body: { planId, plan: { plan: right } } });
     const text = document('name: hello\ntasks:\n  - id: greet\n    capability: echo\n');
     expect(await plans.startPlan({ planId, plan: text })).toMatchObject({ created: false });
+  });
+
+  it('starts a plan of 10,000 tasks that its author gives in less than 1 MiB, over gRPC and REST', async () => {
+    const tasks = Array.from({ length: 10_000 }, (_, at) => ({
+      id: `t${at}`,
+      capability: 'nobody-offers-this',
+      ...(at >= 100 && { needs: [`t${at - 100}`] }),
+    }));
+    const text = JSON.stringify({ name: 'many', tasks });
+    // That such a plan runs to its end is shown in large-plan.test.ts.
+    const end = (id: string) => bench.env.client.workflow.getHandle(planWorkflowId(id)).terminate();
+    const planId = newId();
+    expect(await plans.startPlan({ planId, plan: document(text) })).toMatchObject({ created: true });
+    await end(planId);
+    const body = { planId: newId(), plan: { document: text } };
+    expect(await bench.rest('POST', '/v1/plans', { body })).toMatchObject({ status: 200, json: { created: true } });
+    await end(body.planId);
+  }, 120_000);
+
+  it('says how large a plan is that is too large, when it is validated and when it is started', async () => {
+    const text = 'x'.repeat(30_000);
+    const tasks = Array.from({ length: 36 }, (_, at) => ({ id: `t${at}`, capability: 'echo', with: { text } }));
+    const message = /has 108\d{4} bytes as JSON, more than 1048576/;
+    const problem = { code: 'TOO_LARGE', message: expect.stringMatching(message) as string };
+    const plan = create(PlanSchema, { name: 'large', tasks });
+    const source = { source: { case: 'plan' as const, value: plan } };
+    expect(await plans.validatePlan({ plan: source })).toMatchObject({ valid: false, problems: [problem] });
+    const refusal: unknown = await plans.startPlan({ planId: newId(), plan: source }).catch((e: unknown) => e);
+    expect(refusal).toMatchObject({ type: 'TooLarge', details: [problem] });
+    const inputs = { who: 'x'.repeat(1_048_576) };
+    const together = await plans.validatePlan({ plan: document(hello()), inputs });
+    expect(together).toMatchObject({ valid: false, problems: [{ code: 'TOO_LARGE' }] });
   });
 
   it('lists everything that does not fit a request', async () => {
