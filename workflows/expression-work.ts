@@ -42,8 +42,11 @@ export function createWork(environment: Environment): {
   /** Throws TooMuchWork when it did too much, also when an operator swallowed that. */
   within<T>(ast: ASTNode, evaluate: () => T): T;
   spend(steps: number): void;
+  /** Steps of all expressions so far. */
+  total(): number;
 } {
   let steps = 0;
+  let before = 0;
   /** How the part around the one that is evaluated goes through it. */
   let outer: Way = 'none';
   const weights = new WeakMap<object, number>();
@@ -80,7 +83,9 @@ export function createWork(environment: Environment): {
   };
   return {
     spend,
+    total: () => before + steps,
     within(ast, evaluate) {
+      before += steps;
       steps = 0;
       outer = wayOf(ast);
       const result = evaluate();

@@ -30,6 +30,8 @@ const runtime = variables.reduce(
 );
 const parsed = new Map<string, ParseResult>();
 const work = createWork(runtime);
+/** Steps of all expressions that were evaluated so far. */
+export const stepsTaken = (): number => work.total();
 
 /** Parses once; throws the library's ParseError. */
 export function parseExpression(source: string): ParseResult {

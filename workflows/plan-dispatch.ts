@@ -3,6 +3,7 @@ import { argumentsOf, describe } from './plan-arguments';
 import { fail, succeed, toBeApproved } from './plan-outcome';
 import { recall } from './plan-results';
 import { definitionOf, enter, type PlanRun, type TaskRun, taskOf, topOf } from './plan-state';
+import { isTurnOver } from './plan-turn';
 
 /**
  * All that agents have may come back before the run can end: 2,000 results of 4 KiB are 8 MiB of history, which together
@@ -62,11 +63,11 @@ function dispatchItems(run: PlanRun, parent: TaskRun, limit: number, now: number
 const isUnderWay = ({ state }: TaskRun): boolean =>
   state === 'dispatched' || state === 'running' || state === 'retrying';
 
-/** False when it must not be sent now, or results that it reads must be fetched first. A task that cannot be evaluated fails. */
+/** False when it must not be sent in this turn, or results that it reads must be fetched first. A task that cannot be evaluated fails. */
 function start(run: PlanRun, task: TaskRun, now: number, sends: boolean): boolean {
   if (!sends && run.early.get(task.id)?.attempt !== task.attempt + 1) return false;
   try {
-    if (!task.arguments && !recall(run, run.reads.get(topOf(task)) ?? [])) return false;
+    if (isTurnOver(run) || (!task.arguments && !recall(run, run.reads.get(topOf(task)) ?? []))) return false;
     const args = argumentsOf(run, task);
     if (task.tries === 0) describe(run, task, args);
     send(run, task, args, now);

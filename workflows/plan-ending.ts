@@ -11,6 +11,7 @@ import { backOff, closeAttempt, mayRetry, settle, toBeApproved } from './plan-ou
 import { recall } from './plan-results';
 import { scopeFor } from './plan-scope';
 import { closeGate } from './plan-gates';
+import { isTurnOver } from './plan-turn';
 import {
   definitionOf,
   enter,
@@ -129,11 +130,11 @@ function settleUndone(run: PlanRun, task: TaskRun, now: number): void {
   enter(run, task, failed ? 'compensationFailed' : 'compensated', now);
 }
 
-/** False when it waits for results that are being fetched, or cannot be evaluated and has ended. */
+/** False when it waits for the next turn, for results that are being fetched, or cannot be evaluated and has ended. */
 function dispatchCompensation(run: PlanRun, task: TaskRun, now: number): boolean {
   const definition = compensationOf(run, task);
   try {
-    if (!recall(run, [...tasksReadBy([definition.with]), topOf(task)])) return false;
+    if (isTurnOver(run) || !recall(run, [...tasksReadBy([definition.with]), topOf(task)])) return false;
     const output = task.output ?? null;
     const args = limited(evaluateMap(definition.with, scopeFor(run, task, [definition.with], { output })));
     task.attempt += 1;

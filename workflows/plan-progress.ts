@@ -1,6 +1,6 @@
 import type { Json } from './contracts/json';
 import { inlineLimitBytes } from './contracts/plan';
-import { ExpressionFailure, evaluateExpression } from './expressions';
+import { ExpressionFailure, evaluateExpression, stepsTaken } from './expressions';
 import { soleExpression } from './expression-text';
 import { isArtifactReference } from './json-schema';
 import { proposeArguments } from './plan-arguments';
@@ -13,12 +13,15 @@ import { applyEarly } from './plan-reports';
 import { scopeFor } from './plan-scope';
 import { definitionOf, enter, isEnded, type PlanRun, type TaskRun, taskOf } from './plan-state';
 import { keepStill, passTime } from './plan-time';
+import { beginTurn, isTurnOver, mostStepsOfTurn } from './plan-turn';
 
 /**
  * Does everything that can be done now; afterwards `run.effects` says what the world must be told. Idempotent. A run
- * that is about to end sends nothing new, so that what comes back dries up.
+ * that is about to end sends nothing new, so that what comes back dries up. When expressions took long, the rest waits
+ * for another turn and `run.goesOn` says so.
  */
 export function advance(run: PlanRun, now: number, sends = true): void {
+  beginTurn(run);
   passTime(run, now);
   do {
     if (run.state === 'running') beginAll(run, now);
@@ -60,7 +63,7 @@ function beginAll(run: PlanRun, now: number): void {
 
 /**
  * A task whose needs and afters have all ended: skipped, asked about, or put in line. False when it has to wait, for
- * results that are being fetched or because too many gates are open.
+ * results that are being fetched, for the next turn, or because too many gates are open.
  */
 function begin(run: PlanRun, task: TaskRun, now: number): boolean {
   const definition = definitionOf(run, task);
@@ -73,7 +76,7 @@ function begin(run: PlanRun, task: TaskRun, now: number): boolean {
   const isGated = definition.approval?.at === 'before';
   try {
     const evaluatesNow = definition.when !== undefined || definition.forEach !== undefined || isGated;
-    if (evaluatesNow && !recall(run, run.reads.get(task.id) ?? [])) return false;
+    if (evaluatesNow && (isTurnOver(run) || !recall(run, run.reads.get(task.id) ?? []))) return false;
     if (definition.when !== undefined) {
       const scope = scopeFor(run, undefined, [definition.when]);
       const when = evaluateExpression(soleExpression(definition.when) ?? '', scope);
@@ -155,7 +158,14 @@ function expand(run: PlanRun, task: TaskRun, now: number): void {
     made.map(({ id }) => id),
   );
   if (approval?.at === 'before') {
-    for (const item of made) proposeArguments(run, item);
+    const begun = stepsTaken();
+    for (const item of made) {
+      if (stepsTaken() - begun > mostStepsOfTurn)
+        throw new ExpressionFailure(
+          `what people are to see of its items takes more than ${mostStepsOfTurn} steps; do a part of it in a task`,
+        );
+      proposeArguments(run, item);
+    }
     openGate(run, task, approval, now);
   } else {
     enter(run, task, 'queued', now);
@@ -169,7 +179,7 @@ function openGatesAfter(run: PlanRun, now: number): void {
     const task = taskOf(run, id);
     const { approval } = definitionOf(run, task);
     if (task.parent !== undefined || task.state !== 'running' || task.reason !== toBeApproved || !approval) continue;
-    if (!hasRoomForGate(run)) return;
+    if (!hasRoomForGate(run) || isTurnOver(run)) return;
     try {
       if (recall(run, [...(run.reads.get(id) ?? []), id])) openGate(run, task, approval, now);
     } catch (error) {

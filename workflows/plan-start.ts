@@ -58,6 +58,8 @@ export function createRun(
     itemsLeft: new Map(),
     openGates: 0,
     held: [],
+    stepsUntil: 0,
+    goesOn: false,
     counts: new Map<TaskState, number>(),
     dirty: new Set(snapshot ? [] : tasks.keys()),
     planDirty: !snapshot,

@@ -169,8 +169,12 @@ export interface PlanRun {
   /** Of each forEach: items that have not ended, and those that failed. */
   readonly itemsLeft: Map<string, { open: number; failed: number }>;
   openGates: number;
-  /** Tasks whose gate waits until fewer are open. */
+  /** Tasks that wait until fewer gates are open, results were fetched, or the plan goes on. */
   readonly held: string[];
+  /** Where the steps of expressions stand when this turn has done enough. */
+  stepsUntil: number;
+  /** The turn had done enough: the rest waits for the next one. */
+  goesOn: boolean;
   readonly counts: Map<TaskState, number>;
   readonly dirty: Set<string>;
   /** Attempts that have ended and are not told yet. */

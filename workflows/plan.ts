@@ -5,6 +5,7 @@ import {
   condition,
   continueAsNew,
   setHandler,
+  sleep,
 } from '@temporalio/workflow';
 import { ask } from './asking';
 import { createLifetime, loadSnapshot, saveSnapshot, snapshotToReopen } from './continuing';
@@ -49,6 +50,8 @@ import { createWakeTimer } from './wake-timer';
 
 /** A run that is to end does so when nothing came for so long. */
 const quietMs = 200;
+/** The least that ends a workflow task: each turn gets the whole of its time. */
+const betweenTurnsMs = 1;
 /** Messages that go into the next run's arguments; the rest of those is at most another MiB. */
 const handedOverCharacters = 256 * 1024;
 
@@ -181,6 +184,10 @@ async function runPlan(start: PlanStart, cancelRequested: Promise<never>): Promi
     draining ||= lifetime.isOver();
     advance(run, Date.now(), !draining);
     await tellTheWorld();
+    if (run.goesOn) {
+      await sleep(betweenTurnsMs);
+      news = true;
+    }
     let isFetched = true;
     if (run.recalls.size > 0) {
       isFetched = await lifetime.recall(run);

@@ -30,7 +30,7 @@ export interface AgentOptions {
   readonly config: AgentConfig;
 }
 /** Of so young a task the coordinator is not asked before it begins: that would cost each layer of a plan a round trip. */
-const freshMs = 1000;
+export const freshMs = 250;
 const rememberAttempts = 5000;
 
 /**

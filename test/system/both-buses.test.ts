@@ -1,6 +1,8 @@
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
+import { freshMs } from '../../agents/sdk/agent';
 import { CommunicationCoordinator } from '../../proto/aats/communication/v1/communication_pb';
 import { ProjectManager } from '../../proto/aats/project/v1/project_pb';
 import { createGrpcClient, type GrpcClient } from '../../services/runtime/grpc-client';
@@ -96,6 +98,7 @@ describe('one capability over either bus', () => {
       const behindIt = await system.startPlan('late', [walk('a')]);
       await becomes(behindIt, 'dispatched');
       expect(await cancelled(behindIt)).toBe('cancelled');
+      await pause(2 * freshMs);
       writeFileSync(join(world.signs, transport), '');
       const end = await system.planEnd(planId, 30);
 

@@ -1,5 +1,6 @@
 import { evaluateExpression, toCel } from '../../workflows/expressions';
 import type { Json } from '../../workflows/contracts/json';
+import { advance } from '../../workflows/plan-progress';
 import { taskOf } from '../../workflows/plan-state';
 import { begin, plan, task } from '../support/plans';
 
@@ -53,5 +54,37 @@ describe('the work of an expression', () => {
     );
     expect(taskOf(run, 'costly')).toMatchObject({ state: 'failed', failure: { type: 'ExpressionFailed' } });
     expect(run.effects.dispatches).toMatchObject([{ taskId: 'cheap', arguments: { n: 2000 } }]);
+  });
+
+  it('is spread over turns when many tasks, items and conditions take long together', () => {
+    const xs = numbers.slice(0, 280);
+    const costly = 'inputs.xs.exists(x, inputs.xs.exists(y, y == x + 1000))';
+    const run = begin(
+      plan([
+        task('each', {
+          forEach: { in: '${{ inputs.xs.filter(x, x < 4) }}', maxItems: 10, maxFailurePercent: 0 },
+          with: { found: `\${{ ${costly} || item < 0 }}` },
+        }),
+        ...['a', 'b', 'c', 'd'].map((id) => task(id, { when: `\${{ !${costly} }}` })),
+      ]),
+      { xs },
+    );
+    const sent = [run.effects.dispatches.length];
+    while (run.goesOn) {
+      advance(run, 1);
+      sent.push(run.effects.dispatches.length);
+    }
+    expect(sent.length).toBeGreaterThan(1);
+    expect(sent.at(-2)).toBeLessThan(8);
+    expect(run.effects.dispatches.map(({ taskId }) => taskId).sort()).toEqual([
+      'a',
+      'b',
+      'c',
+      'd',
+      'each.0',
+      'each.1',
+      'each.2',
+      'each.3',
+    ]);
   });
 });

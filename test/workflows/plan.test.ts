@@ -81,6 +81,22 @@ describe('planWorkflow', () => {
     expect(changes.at(-1)?.plan).toMatchObject({ state: 'succeeded' });
   });
 
+  it('takes several workflow tasks for expressions that take long together', async () => {
+    const found = 'inputs.xs.exists(x, inputs.xs.exists(y, y == x + 1000))';
+    const ids = ['a', 'b', 'c', 'd', 'e', 'f', 'g', 'h'];
+    worker = await startPlanWorker(env, (one) => succeeded(one));
+    const handle = await startPlan(env, plan(ids.map((id) => task(id, { with: { found: `\${{ ${found} }}` } }))), {
+      inputs: { xs: Array.from({ length: 280 }, (_, index) => index) },
+    });
+    expect(await handle.result()).toMatchObject({ state: 'succeeded' });
+    expect(worker.publications.filter(({ tasks }) => tasks.length > 0).length).toBeGreaterThan(1);
+    expect(
+      sent(worker)
+        .map(({ taskId }) => taskId)
+        .sort(),
+    ).toEqual(ids);
+  });
+
   it('tries again after a pause, and fails for good when the attempts are used up', async () => {
     worker = await startPlanWorker(env, (one) => failed(one));
     const handle = await startPlan(env, plan([task('a')]), { planId: 'again' });
