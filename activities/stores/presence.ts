@@ -1,5 +1,6 @@
 import { failure } from '../../workflows/contracts/failures';
 import type { AgentRegistration, Transport } from '../../workflows/contracts/messages';
+import { byPlan } from '../by-plan';
 import { answering } from './answering';
 import type { RedisCluster } from './redis';
 
@@ -254,14 +255,4 @@ export function createPresence(redis: RedisCluster, options: { readonly expiresM
     },
     ping: () => redis.hlen(capabilities),
   });
-}
-
-function byPlan<T extends AttemptKey>(attempts: readonly T[]): ReadonlyMap<string, readonly T[]> {
-  const plans = new Map<string, T[]>();
-  for (const one of attempts) {
-    const known = plans.get(one.planId);
-    if (known) known.push(one);
-    else plans.set(one.planId, [one]);
-  }
-  return plans;
 }

@@ -9,6 +9,7 @@ import {
   readEvent,
 } from '../../activities/buses/cloud-event';
 import { acknowledgedByAll } from '../../activities/buses/kafka';
+import { byPlan } from '../../activities/by-plan';
 import type { Presence } from '../../activities/stores/presence';
 import type { Json } from '../../workflows/contracts/json';
 import { type TaskReport, topics } from '../../workflows/contracts/messages';
@@ -110,16 +111,6 @@ export function createReportIntake(options: IntakeOptions) {
 /** The trace of a message of which nothing else may be believed. */
 const traceparentIn = (body: string): string | undefined =>
   /"traceparent"\s*:\s*"([\da-f]{2}-[\da-f]{32}-[\da-f]{16}-[\da-f]{2})"/.exec(body)?.[1];
-
-function byPlan(reports: readonly TaskReport[]): ReadonlyMap<string, readonly TaskReport[]> {
-  const grouped = new Map<string, TaskReport[]>();
-  for (const report of reports) {
-    const known = grouped.get(report.planId);
-    if (known) known.push(report);
-    else grouped.set(report.planId, [report]);
-  }
-  return grouped;
-}
 
 const readAny = (value: Buffer | null) =>
   readEvent(value, ['taskReported', 'agentRegistered', 'agentHeartbeat', 'agentDraining']);

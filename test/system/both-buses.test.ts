@@ -3,16 +3,15 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { freshMs } from '../../agents/sdk/agent';
-import { CommunicationCoordinator } from '../../proto/aats/communication/v1/communication_pb';
-import { ProjectManager } from '../../proto/aats/project/v1/project_pb';
-import { createGrpcClient, type GrpcClient } from '../../services/runtime/grpc-client';
-import { clientCredentials } from '../../services/runtime/tls';
+import type { CommunicationCoordinator } from '../../proto/aats/communication/v1/communication_pb';
+import type { ProjectManager } from '../../proto/aats/project/v1/project_pb';
+import type { GrpcClient } from '../../services/runtime/grpc-client';
 import type { AppProcess } from '../../stack/app';
 import type { PlanAnswer } from '../../stack/demo-plan';
 import type { RestSession } from '../../stack/rest-session';
 import { worldOf } from '../support/example-capabilities';
-import { tlsOf } from '../support/project-manager';
 import { startSystem, type System, until } from '../support/system';
+import { agentsAsAdmin, plansAs } from '../support/system-clients';
 
 const folder = mkdtempSync(join(tmpdir(), 'aats-buses-'));
 const world = worldOf(folder);
@@ -33,16 +32,8 @@ let coordinator: GrpcClient<typeof CommunicationCoordinator>;
 beforeAll(async () => {
   system = await startSystem({ agents: [] });
   jonas = await system.session('jonas');
-  const { AATS_PROJECT_MANAGER_ADDRESS: address = '', AATS_CA_FILE: caFile = '' } = system.stack.identities.cli;
-  plans = createGrpcClient(ProjectManager, {
-    address,
-    credentials: clientCredentials({ ca: readFileSync(caFile) }),
-    token: () => jonas.token,
-  });
-  coordinator = createGrpcClient(CommunicationCoordinator, {
-    address: system.stack.identities.cli['AATS_COORDINATOR_ADDRESS'] ?? '',
-    credentials: clientCredentials(tlsOf('admin')),
-  });
+  plans = plansAs(system, jonas);
+  coordinator = agentsAsAdmin(system);
 }, 120_000);
 afterAll(async () => {
   plans.close();

@@ -6,17 +6,16 @@ import { promisify } from 'node:util';
 import { fromJson, type JsonObject, type JsonValue, toJson } from '@bufbuild/protobuf';
 import { cloudEvent, readEvent } from '../../activities/buses/cloud-event';
 import { createRabbitMq, publishConfirmed, rabbitmqConfig } from '../../activities/buses/rabbitmq';
-import { CommunicationCoordinator } from '../../proto/aats/communication/v1/communication_pb';
+import type { CommunicationCoordinator } from '../../proto/aats/communication/v1/communication_pb';
 import { PlanSchema } from '../../proto/aats/project/v1/plan_pb';
 import {
   GetPlanResponseSchema,
   GetTaskResponseSchema,
   PlanSummarySchema,
-  ProjectManager,
+  type ProjectManager,
 } from '../../proto/aats/project/v1/project_pb';
-import { createGrpcClient, type GrpcClient } from '../../services/runtime/grpc-client';
+import type { GrpcClient } from '../../services/runtime/grpc-client';
 import { readPlanSource } from '../../services/runtime/plan-source';
-import { clientCredentials } from '../../services/runtime/tls';
 import type { AppProcess } from '../../stack/app';
 import { packageRoot } from '../../stack/package-root';
 import { rabbitmq } from '../../stack/rabbitmq';
@@ -24,8 +23,8 @@ import type { RestSession } from '../../stack/rest-session';
 import { exchanges, queues } from '../../workflows/contracts/messages';
 import { openBookings } from '../support/bookings';
 import { worldOf } from '../support/example-capabilities';
-import { tlsOf } from '../support/project-manager';
 import { killAndStart, startSystem, type System, until } from '../support/system';
+import { agentsAsAdmin, plansAs } from '../support/system-clients';
 
 interface Task {
   readonly task: {
@@ -82,16 +81,8 @@ beforeAll(async () => {
     ],
   });
   jonas = await system.session('jonas');
-  const { AATS_PROJECT_MANAGER_ADDRESS: address = '', AATS_CA_FILE: caFile = '' } = system.stack.identities.cli;
-  plans = createGrpcClient(ProjectManager, {
-    address,
-    credentials: clientCredentials({ ca: readFileSync(caFile) }),
-    token: () => jonas.token,
-  });
-  coordinator = createGrpcClient(CommunicationCoordinator, {
-    address: system.stack.identities.cli['AATS_COORDINATOR_ADDRESS'] ?? '',
-    credentials: clientCredentials(tlsOf('admin')),
-  });
+  plans = plansAs(system, jonas);
+  coordinator = agentsAsAdmin(system);
   const token = join(world.secrets, 'payments', 'live-token');
   mkdirSync(dirname(token), { recursive: true });
   writeFileSync(token, 'only-the-bank-reads-this');
