@@ -1,4 +1,3 @@
-import { Readable } from 'node:stream';
 import type Router from '@koa/router';
 import type { Context, Next } from 'koa';
 import { z } from 'zod';
@@ -8,6 +7,7 @@ import type { Health } from '../runtime/health';
 import { callerOf, checked } from '../runtime/http';
 import type { Identities } from '../runtime/identity';
 import { authorize } from '../runtime/roles';
+import { sendBytes } from '../runtime/send-bytes';
 import { asStoreFailure, fromStore } from './store-failures';
 
 export interface RouteDeps {
@@ -15,13 +15,15 @@ export interface RouteDeps {
   readonly health: Health;
   readonly artifacts: ArtifactStore;
   readonly lineage: Lineage;
+  /** A reader of a document that takes nothing for so long is cut off. */
+  readonly patienceMs: number;
 }
 
 const depth = z.coerce.number().int().min(1).max(20).default(5);
 const text = z.string();
 
 /** REST for the same questions as gRPC, under the same permissions. */
-export function addRoutes(router: Router, { identities, health, artifacts, lineage }: RouteDeps): void {
+export function addRoutes(router: Router, { identities, health, artifacts, lineage, patienceMs }: RouteDeps): void {
   const may =
     (method: string) =>
     async (ctx: Context, next: Next): Promise<void> => {
@@ -37,27 +39,25 @@ export function addRoutes(router: Router, { identities, health, artifacts, linea
     const { artifact, name, mediaType, size } = await fromStore(() =>
       artifacts.stat(checked(text, ctx.params['artifact'])),
     );
-    ctx.set({
-      // What agents made is never shown as a page of ours: saved, not sniffed, and without rights if opened anyway.
-      'content-disposition': `attachment; filename="${fallbackName(name)}"; filename*=UTF-8''${extendedName(name)}`,
-      'x-content-type-options': 'nosniff',
-      'content-security-policy': "default-src 'none'; sandbox",
-      'cache-control': 'private, max-age=31536000, immutable',
-    });
     ctx.etag = artifact;
     ctx.status = 200;
-    ctx.type = mediaType;
     if (ctx.fresh) {
       ctx.status = 304;
       return;
     }
-    ctx.length = size;
-    const content = Readable.from(artifacts.get(artifact), { objectMode: false });
-    if (ctx.method === 'HEAD') content.destroy();
-    else ctx.body = content;
-    // Setting a stream forgets what was said of it.
-    ctx.type = mediaType;
-    ctx.length = size;
+    const describe = (): void => {
+      ctx.set({
+        // What agents made is never shown as a page of ours: saved, not sniffed, and without rights if opened anyway.
+        'content-disposition': `attachment; filename="${fallbackName(name)}"; filename*=UTF-8''${extendedName(name)}`,
+        'x-content-type-options': 'nosniff',
+        'content-security-policy': "default-src 'none'; sandbox",
+        'cache-control': 'private, max-age=31536000, immutable',
+      });
+      ctx.type = mediaType;
+      ctx.length = size;
+    };
+    if (ctx.method === 'HEAD') describe();
+    else await sendBytes(ctx, artifacts.get(artifact), describe, patienceMs);
   });
 
   router.get('/v1/lineage/artifacts/:artifact', may('Lineage/GetArtifactLineage'), async (ctx) => {

@@ -2,12 +2,13 @@ import { z } from 'zod';
 import { readableFile } from '../../activities/readable-file';
 import { postgresConfig } from '../../activities/stores/postgres';
 import { redisConfig } from '../../activities/stores/redis';
-import { address, port, tlsConfig } from '../runtime/config';
+import { address, port, streamConfig, tlsConfig } from '../runtime/config';
 
 export const hitlConfig = z.object({
   ...tlsConfig.shape,
   ...postgresConfig.shape,
   ...redisConfig.shape,
+  ...streamConfig.shape,
   AATS_PROJECT_MANAGER_ADDRESS: address,
   AATS_DATABASE_CONTROLLER_ADDRESS: address,
   AATS_COORDINATOR_ADDRESS: address,

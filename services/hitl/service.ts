@@ -60,7 +60,11 @@ export async function startHitl(config: HitlConfig, lifecycle: Lifecycle): Promi
   const sessions = createPageSessions(createSessionStore(keys), signIn);
   const draining = new AbortController();
   const hub = createPlanHub(upstream);
-  addPages(router, { upstream, sessions, hub, draining: draining.signal, logger }, signIn);
+  addPages(
+    router,
+    { upstream, sessions, hub, draining: draining.signal, patienceMs: config.AATS_STALLED_READER_MS, logger },
+    signIn,
+  );
   const https = await startHttpsServer({ tls, port: config.AATS_REST_PORT, app });
   lifecycle.onStop('HTTPS', () => {
     const drained = https.close(graceSeconds);

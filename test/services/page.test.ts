@@ -1,8 +1,11 @@
 import { create, type MessageInitShape } from '@bufbuild/protobuf';
-import type { IncomingHttpHeaders } from 'node:http';
+import { once } from 'node:events';
+import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
 import { request as httpsRequest } from 'node:https';
+import { setTimeout } from 'node:timers/promises';
 import pino from 'pino';
 import { ListAgentsResponseSchema } from '../../proto/aats/communication/v1/communication_pb';
+import { GetArtifactResponseSchema } from '../../proto/aats/data/v1/data_pb';
 import {
   DecideResponseSchema,
   GetApprovalResponseSchema,
@@ -11,6 +14,7 @@ import {
   ListPlansResponseSchema,
   StartPlanResponseSchema,
   ValidatePlanResponseSchema,
+  WatchPlanResponseSchema,
 } from '../../proto/aats/project/v1/project_pb';
 import { createPlanHub } from '../../services/hitl/plan-hub';
 import { addPages } from '../../services/hitl/routes/pages';
@@ -35,6 +39,10 @@ let refusal: Error | undefined;
 let expiresIn = 1800;
 let editable = false;
 let startedPlans: readonly object[] = [];
+let watchPlan: Upstream['plans']['watchPlan'] | undefined;
+let getArtifact: Upstream['artifacts']['getArtifact'] | undefined;
+/** Of readers that take nothing. */
+const patienceMs = 300;
 
 const mara = person('mara', 'aats-operator', 'maintainers');
 const approval = {
@@ -100,7 +108,8 @@ const upstream: Upstream = {
         : none(),
     listPlans: () => Promise.resolve(create(ListPlansResponseSchema)),
     getTask: none,
-    watchPlan: () => {
+    watchPlan: (...asked) => {
+      if (watchPlan) return watchPlan(...asked);
       throw new ServiceFailure('PlanNotFound', 'there is none');
     },
     validatePlan: () => Promise.resolve(create(ValidatePlanResponseSchema, { valid: true, taskCount: 1 })),
@@ -129,7 +138,8 @@ const upstream: Upstream = {
     },
   },
   artifacts: {
-    getArtifact: () => {
+    getArtifact: (...asked) => {
+      if (getArtifact) return getArtifact(...asked);
       throw new ServiceFailure('ArtifactNotFound', 'there is none');
     },
   },
@@ -154,6 +164,7 @@ beforeAll(async () => {
       sessions: createPageSessions(memoryStore(), signIn),
       hub: createPlanHub(upstream),
       draining: new AbortController().signal,
+      patienceMs,
       logger,
     },
     signIn,
@@ -170,6 +181,7 @@ beforeEach(() => {
   refusal = undefined;
   editable = false;
   startedPlans = [];
+  [watchPlan, getArtifact] = [undefined, undefined];
 });
 
 interface Answer {
@@ -402,5 +414,48 @@ describe('a page of a person', () => {
     expect((await ask('/nowhere', { headers: { accept: 'application/json' } })).header('content-type')).toContain(
       'problem+json',
     );
+  });
+});
+
+describe('a reader that takes nothing', () => {
+  const mebibyte = 1024 * 1024;
+  /** Begins an answer and reads nothing of it; gives its status once `cutOff` has come. */
+  const stall = async (path: string, cookie: string, cutOff: Promise<void>): Promise<number | undefined> => {
+    const to = { host: 'localhost', port: server.port, path, ca: authority.ca, agent: false, headers: { cookie } };
+    const call = httpsRequest(to).end();
+    const [response] = (await once(call, 'response')) as [IncomingMessage];
+    await cutOff;
+    call.destroy();
+    return response.statusCode;
+  };
+
+  it('of a document is cut off', async () => {
+    const { cookie } = await signedIn();
+    const cutOff = new Promise<void>((resolve) => {
+      getArtifact = async function* () {
+        try {
+          for (;;) yield await Promise.resolve(create(GetArtifactResponseSchema, { chunk: Buffer.alloc(mebibyte) }));
+        } finally {
+          resolve();
+        }
+      };
+    });
+    expect(await stall(`/artifacts/${'0'.repeat(64)}/name.txt`, cookie, cutOff)).toBe(200);
+  });
+
+  it('of a live page is cut off', async () => {
+    const { cookie } = await signedIn();
+    const cutOff = new Promise<void>((resolve) => {
+      watchPlan = async function* (_request, { signal } = {}) {
+        for (let n = 0; signal?.aborted !== true; n++) {
+          const plan = { planId: 'p1', state: 'running' };
+          const tasks = [{ id: 'a', title: String(n % 10).repeat(mebibyte), state: 'running', capability: 'echo' }];
+          yield create(WatchPlanResponseSchema, { event: { case: 'snapshot', value: { plan, tasks } } });
+          await setTimeout(50);
+        }
+        resolve();
+      };
+    });
+    expect(await stall('/plans/p1/events', cookie, cutOff)).toBe(200);
   });
 });

@@ -2,6 +2,8 @@ import { readFileSync } from 'node:fs';
 import { createHash } from 'node:crypto';
 import { join } from 'node:path';
 import type Router from '@koa/router';
+import type { GetArtifactResponse } from '../../../proto/aats/data/v1/data_pb';
+import { sendBytes } from '../../runtime/send-bytes';
 import { packageRoot } from '../package-files';
 import { type PageDeps, secureHeaders, signedIn } from './page-context';
 
@@ -15,30 +17,21 @@ export function addDocuments(router: Router, deps: PageDeps): void {
       ctx.res.once('close', () => {
         gone.abort();
       });
-      const chunks = deps.upstream.artifacts.getArtifact(
+      const answers = deps.upstream.artifacts.getArtifact(
         { artifact: `sha256:${digest}` },
         { token, signal: gone.signal },
       );
-      const iterator = chunks[Symbol.asyncIterator]();
-      const first = await iterator.next(); // decides between the document and a page that says why not
-      ctx.attachment(name.replace(/[^\w.-]/g, '_').slice(0, 100) || 'document');
-      ctx.type = 'application/octet-stream';
-      ctx.respond = false;
-      for (const [header, value] of Object.entries(ctx.response.headers))
-        if (value !== undefined) ctx.res.setHeader(header, value);
-      ctx.res.writeHead(200);
-      try {
-        for (let next = first; next.done !== true; next = await iterator.next())
-          if (!ctx.res.write(next.value.chunk))
-            await new Promise((resolve) => ctx.res.once('drain', resolve).once('close', resolve));
-        ctx.res.end();
-      } catch {
-        ctx.res.destroy(); // a part of a document must not look like the whole
-      } finally {
-        await iterator.return?.();
-      }
+      const describe = (): void => {
+        ctx.attachment(name.replace(/[^\w.-]/g, '_').slice(0, 100) || 'document');
+        ctx.type = 'application/octet-stream';
+      };
+      await sendBytes(ctx, chunksOf(answers), describe, deps.patienceMs);
     }),
   );
+}
+
+async function* chunksOf(answers: AsyncIterable<GetArtifactResponse>): AsyncGenerator<Uint8Array> {
+  for await (const { chunk } of answers) yield chunk;
 }
 
 // The style sheet, the script and the sign are no sources of the compiler: they lie in the package, not beside its output.

@@ -1,5 +1,6 @@
 import type Router from '@koa/router';
 import { authorize } from '../../runtime/roles';
+import { takesMore } from '../../runtime/slow-reader';
 import { approvalGraph } from '../page/approval-page';
 import type { Gate } from '../page/gates';
 import { markup, type Html } from '../page/html';
@@ -75,13 +76,14 @@ function stream(
 ): Promise<void> {
   const { res } = ctx;
   ctx.respond = false;
-  for (const [name, value] of Object.entries(ctx.response.headers)) if (value !== undefined) res.setHeader(name, value);
   res.writeHead(200, { 'content-type': 'text/event-stream', 'cache-control': 'no-store', 'x-accel-buffering': 'no' });
   res.write('retry: 2000\n\n');
   const sent = new Map<string, string>();
   const write = (event: string, data: unknown): void => {
     // A reader that does not keep up misses a drawing, and gets the next one whole.
-    if (!res.writableNeedDrain && !res.writableEnded) res.write(`event: ${event}\ndata: ${JSON.stringify(data)}\n\n`);
+    if (res.writableNeedDrain || res.writableEnded) return;
+    if (!res.write(`event: ${event}\ndata: ${JSON.stringify(data)}\n\n`))
+      takesMore(res, deps.patienceMs).catch(() => res.destroy());
   };
   let gathering: NodeJS.Timeout | undefined;
   let drawing = false;

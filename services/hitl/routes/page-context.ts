@@ -26,6 +26,8 @@ export interface PageDeps {
   readonly counts: Counts;
   /** Aborted when the process ends: live pages are let go, and the browsers come again. */
   readonly draining: AbortSignal;
+  /** A reader of a document or a live page that takes nothing for so long is cut off. */
+  readonly patienceMs: number;
   readonly logger: Logger;
 }
 
