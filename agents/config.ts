@@ -22,6 +22,12 @@ export const workConfig = z.object({
   AATS_COMMANDS_FILE: jsonFile(allowedPrograms).optional(),
   /** Hosts of the capability `http`; without the file there are none. */
   AATS_HTTP_HOSTS_FILE: jsonFile(allowedHosts).optional(),
+  /** Whom programs of tasks run as instead of the agent's own user; an agent that runs as root should name one. */
+  AATS_PROGRAM_USER: z
+    .string()
+    .regex(/^[a-z_][a-z0-9_-]{0,31}$/, 'must be the name of a user')
+    .refine(() => process.getuid?.() === 0, 'needs an agent that runs as root')
+    .optional(),
   PATH: z.string().default('/usr/bin:/bin'),
   HOME: z.string().default('/'),
 });

@@ -1,4 +1,4 @@
-import { mkdirSync } from 'node:fs';
+import { chmodSync, mkdirSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { z } from 'zod';
 import { loadConfig } from '../services/runtime/config';
@@ -31,6 +31,8 @@ const choice = z
 runProcess(choice.agentId, async (lifecycle) => {
   const config = loadConfig(workConfig.extend(agentConfig.shape), process.env);
   mkdirSync(config.AATS_AGENT_DATA_DIR, { recursive: true, mode: 0o700 });
+  // Who runs programs must get to their folders below it, and need not see what else is there.
+  if (config.AATS_PROGRAM_USER !== undefined) chmodSync(config.AATS_AGENT_DATA_DIR, 0o711);
   const all = createCapabilities(config, process.env);
   const chosen = choice.capabilities.map((name) => {
     const found = all.find((one) => one.name === name);
@@ -39,6 +41,8 @@ runProcess(choice.agentId, async (lifecycle) => {
   });
   if (isolation().processes === 0)
     lifecycle.logger.warn('programs run without a process namespace: one that hides well can outlive its task');
+  if (process.getuid?.() === 0 && config.AATS_PROGRAM_USER === undefined)
+    lifecycle.logger.warn('programs of tasks run as root: AATS_PROGRAM_USER names another user');
   await runAgent(
     { agentId: choice.agentId, transport: choice.transport, capacity: choice.capacity, capabilities: chosen, config },
     lifecycle,

@@ -10,6 +10,7 @@ import { ports } from './ports';
 import { startServerProcess, stopServerProcess } from './processes';
 import { ensureSecret } from './secrets';
 import type { StackContext } from './server';
+import { ensureSystemUser, isRoot } from './system-users';
 import { createToolchain } from './toolchain';
 
 export interface StackOptions {
@@ -20,7 +21,6 @@ export interface StackOptions {
   readonly progress?: (line: string) => void;
 }
 
-const isRoot = (): boolean => process.getuid?.() === 0;
 const serverUserName = 'aats';
 
 /** Where a stack keeps its data when nothing else is said: root's home is closed to the servers' user, hence /var. */
@@ -48,7 +48,7 @@ export async function createStackContext(options: StackOptions = {}): Promise<St
   const dataDir = options.dataDir ?? defaultDataDir();
   const cacheDir = defaultCacheDir();
   const portOffset = options.portOffset ?? 0;
-  const serverUser = isRoot() ? await ensureServerUser() : undefined;
+  const serverUser = isRoot() ? await ensureSystemUser(serverUserName) : undefined;
   for (const dir of [cacheDir, dataDir]) {
     await mkdir(dir, { recursive: true });
     await chmod(dir, 0o755);
@@ -111,24 +111,5 @@ export async function until(what: string, seconds: number, probe: () => Promise<
         );
       await new Promise((resolve) => setTimeout(resolve, pause));
     }
-  }
-}
-
-async function ensureServerUser(): Promise<{ uid: number; gid: number; name: string }> {
-  const id = (flag: '-u' | '-g'): Promise<number> => runCommand('id', [flag, serverUserName]).then(Number);
-  try {
-    return { uid: await id('-u'), gid: await id('-g'), name: serverUserName };
-  } catch {
-    await runCommand('useradd', [
-      '--system',
-      '--user-group',
-      '--no-create-home',
-      '--home-dir',
-      '/nonexistent',
-      '--shell',
-      '/usr/sbin/nologin',
-      serverUserName,
-    ]);
-    return { uid: await id('-u'), gid: await id('-g'), name: serverUserName };
   }
 }

@@ -3,6 +3,7 @@ import { totalmem } from 'node:os';
 import { runCommand } from './commands';
 import { defaultCacheDir } from './context';
 import { missingPackages } from './debian';
+import { isRoot } from './system-users';
 
 export interface Finding {
   readonly name: string;
@@ -29,7 +30,7 @@ export async function doctor(): Promise<readonly Finding[]> {
     );
   const [major = 0, minor = 0] = process.versions.node.split('.').map(Number);
   const nodeOk = major > 20 || (major === 20 && minor >= 19);
-  const isRoot = process.getuid?.() === 0;
+  const root = isRoot();
   const missing = await missingPackages(serverPackages).catch(() => [...serverPackages]);
   const memory = totalmem() / 1024 ** 3;
   const disk = await statfs('/').then(
@@ -51,11 +52,11 @@ export async function doctor(): Promise<readonly Finding[]> {
     await program('openssl', ['version'], 'apt-get install openssl'),
     {
       name: 'Debian packages',
-      ok: missing.length === 0 || isRoot,
+      ok: missing.length === 0 || root,
       detail:
         missing.length === 0
           ? 'all found'
-          : isRoot
+          : root
             ? `${missing.join(', ')}: will be installed`
             : `sudo apt-get install --no-install-recommends ${missing.join(' ')}`,
     },

@@ -1,5 +1,11 @@
 import type { PortName } from './ports';
 
+export interface SystemUser {
+  readonly uid: number;
+  readonly gid: number;
+  readonly name: string;
+}
+
 /** What a server is given: where things are, which ports are its, and how to make secrets and certificates. */
 export interface StackContext {
   /** Cache of what was downloaded or built, one folder per artefact and version; shared by all stacks of the machine. */
@@ -10,7 +16,7 @@ export interface StackContext {
   /** Kafka brokers to run, 1 or 3. */
   readonly brokers: 1 | 3;
   /** The unprivileged user that servers run as when the stack is started by root; absent otherwise. */
-  readonly serverUser?: { readonly uid: number; readonly gid: number; readonly name: string };
+  readonly serverUser?: SystemUser;
   port(name: PortName): number;
   /** Folder of this stack's data of one server, made and owned by the server's user, mode 0700. */
   serverDir(server: string): Promise<string>;

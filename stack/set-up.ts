@@ -10,6 +10,7 @@ import { prepareGivenServers } from './given-servers';
 import type { StackContext } from './server';
 import type { StackFile } from './stack-file';
 import { ensureSigningKey } from './signing-key';
+import { ensureSystemUser, isRoot, mayRun } from './system-users';
 
 /** Brings the application's own things into the stack's servers: tables, people, keys, lists of agents. Idempotent. */
 export async function setUpApplication(
@@ -50,5 +51,16 @@ export async function setUpApplication(
     { mode: 0o600 },
   );
   await writeFile(hosts, '[]', { mode: 0o600 });
-  return { people, agentEnvironment: { AATS_COMMANDS_FILE: commands, AATS_HTTP_HOSTS_FILE: hosts } };
+  return {
+    people,
+    agentEnvironment: { AATS_COMMANDS_FILE: commands, AATS_HTTP_HOSTS_FILE: hosts, ...(await programUser()) },
+  };
+}
+
+/** Started by root, tasks run programs as a user who may nothing, unless Node is where that user cannot get at it. */
+async function programUser(): Promise<Readonly<Record<string, string>>> {
+  if (!isRoot()) return {};
+  const user = await ensureSystemUser('aats-programs');
+  if (await mayRun(user, process.execPath)) return { AATS_PROGRAM_USER: user.name };
+  return {};
 }

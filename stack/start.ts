@@ -22,6 +22,7 @@ import { ownServers } from './servers';
 import { setUpApplication } from './set-up';
 import type { StackFile } from './stack-file';
 import { createSupervisor, stopLeftovers, type Supervisor } from './supervisor';
+import { isRoot } from './system-users';
 import type { Server, StackContext } from './server';
 import { bringUp, type Phase, takeDown } from './up';
 
@@ -82,10 +83,14 @@ async function main(): Promise<number> {
         signal: stopping.signal,
       });
       forPeople.catch(() => undefined); // awaited before the banner; a failure before that must not go unhandled
-      const { people, agentEnvironment } = await step('Set up', async () => ({
-        note: 'tables, people, keys',
-        value: await setUpApplication(ctx, stack),
-      }));
+      const { people, agentEnvironment } = await step('Set up', async () => {
+        const value = await setUpApplication(ctx, stack);
+        const asRoot = isRoot() && value.agentEnvironment['AATS_PROGRAM_USER'] === undefined;
+        return {
+          note: `tables, people, keys${asRoot ? `; programs of tasks run as root, for ${process.execPath} is closed to others` : ''}`,
+          value,
+        };
+      });
       stopping.signal.throwIfAborted();
       supervisor = createSupervisor(ctx.dataDir, {
         onExit: (name, code) => {

@@ -40,7 +40,7 @@ export type AllowedPrograms = z.output<typeof allowedPrograms>;
 const fileName = z.string().regex(/^\w[\w.-]{0,99}$/, 'must be a file name');
 
 /** Runs a program of the list in an empty folder of its own, with an environment of its own and without a shell. */
-export const commandCapability = (programs: AllowedPrograms): Capability =>
+export const commandCapability = (programs: AllowedPrograms, user?: string): Capability =>
   capability({
     name: 'command',
     description: `Runs one of: ${Object.keys(programs).sort().join(', ') || 'no program is allowed here'}`,
@@ -80,6 +80,7 @@ export const commandCapability = (programs: AllowedPrograms): Capability =>
         environment: { PATH: '/usr/bin:/bin', HOME: work.folder, TMPDIR: work.folder, LANG: 'C.UTF-8', ...environment },
         ...(input !== undefined && { input }),
         limits: { timeoutMs: timeoutSeconds * 1000, outputBytes, memoryBytes, processes, fileBytes },
+        owner: { user, folder: work.folder },
         signal: work.signal,
       });
       if (result.endedBy) throw taskFailed('LimitReached', `${name} reached its ${result.endedBy} limit`);

@@ -1,6 +1,7 @@
-import { spawn } from 'node:child_process';
+import { execFile, spawn } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { constants } from 'node:os';
+import { promisify } from 'node:util';
 import { isolation } from './isolation';
 import { createProcessTree, end } from './process-tree';
 
@@ -25,6 +26,8 @@ export interface ProgramRun {
   readonly environment: Readonly<Record<string, string>>;
   readonly input?: string;
   readonly limits: ProgramLimits;
+  /** Whom it runs as, and the folder that becomes that user's with all that is in it; without a user, the agent's own. */
+  readonly owner?: { readonly user: string | undefined; readonly folder: string };
   readonly signal: AbortSignal;
 }
 export interface ProgramResult {
@@ -34,6 +37,14 @@ export interface ProgramResult {
   readonly stdout: string;
   readonly stderr: string;
   readonly milliseconds: number;
+}
+
+/** Hands the folder over, and gives what stands before a program to run it as that user, who gains nothing from setuid files. */
+async function giveTo(user: string, folder: string): Promise<readonly string[]> {
+  const tool = promisify(execFile);
+  await tool('chown', ['--recursive', '--no-dereference', `${user}:`, folder]);
+  const group = (await tool('id', ['-g', user])).stdout.trim();
+  return ['setpriv', '--reuid', user, '--regid', group, '--clear-groups', '--no-new-privs', '--'];
 }
 
 /** Between the polite signal and the other one. */
@@ -46,16 +57,18 @@ const lookEveryMs = 250;
  * group: on abort (then it rejects with the signal's reason), at a limit, and when it leaves children behind. It runs in
  * a process namespace where that is possible; elsewhere its children are looked for. Rejects when the program cannot be
  * started at all; a bad exit code is a result. One process gets no more memory than all may have (RLIMIT_DATA, so it is
- * told before it is ended). Needs `prlimit` (util-linux) and `/proc`.
+ * told before it is ended). Needs `prlimit`, for another user
+ * `setpriv` (both util-linux), and `/proc`.
  */
 export async function runProgram(run: ProgramRun): Promise<ProgramResult> {
   run.signal.throwIfAborted();
   const { memoryBytes, processes, fileBytes, outputBytes, timeoutMs } = run.limits;
   const mark = ['AATS_RUN', randomUUID()] as const;
+  const dropped = run.owner?.user === undefined ? [] : await giveTo(run.owner.user, run.owner.folder);
   const began = performance.now();
   const limits = [`--data=${memoryBytes}`, `--fsize=${fileBytes}`, '--core=0'];
   const isolated = isolation();
-  const child = spawn('prlimit', [...limits, '--', ...isolated.command, run.program, ...run.arguments], {
+  const child = spawn('prlimit', [...limits, '--', ...isolated.command, ...dropped, run.program, ...run.arguments], {
     cwd: run.folder,
     env: { ...run.environment, [mark[0]]: mark[1] },
     detached: true,

@@ -32,7 +32,7 @@ export async function applyUpgrades(
   const [git, npm] = [gitOf(work, workplace), npmOf(work, workplace)];
   await checkBranchName(branch, work, workplace);
   const repository = repositoryOf(work, workplace);
-  await mkdir(repository, { recursive: true });
+  await mkdir(repository, { recursive: true, mode: 0o700 });
   await git(repository, 'init', '--quiet', '--bare', '--initial-branch=main');
 
   const folder = join(work.folder, 'copy');

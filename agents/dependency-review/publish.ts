@@ -13,7 +13,7 @@ export async function publishArtifacts(
   work: Work,
   { publications }: Workplace,
 ): Promise<{ readonly files: readonly string[]; readonly index: ArtifactReference }> {
-  await mkdir(publications, { recursive: true });
+  await mkdir(publications, { recursive: true, mode: 0o700 });
   const [made, target] = [join(publications, `.${work.planId}.new`), join(publications, work.planId)];
   await rm(made, { recursive: true, force: true });
   await mkdir(made);

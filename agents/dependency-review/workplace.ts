@@ -8,4 +8,6 @@ export interface Workplace {
   readonly npmEnvironment: Readonly<Record<string, string>>;
   /** PATH for programs that get no setting of the user's: the project's tests, git. */
   readonly path: string;
+  /** Whom the project's tests run as; absent: the agent's own user. */
+  readonly programUser?: string | undefined;
 }

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { setMaxListeners } from 'node:events';
-import { rm } from 'node:fs/promises';
+import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { CommunicationCoordinator } from '../../proto/aats/communication/v1/communication_pb';
@@ -44,6 +44,7 @@ export async function runAgent(options: AgentOptions, lifecycle: Lifecycle): Pro
   // Attempts of a process that was killed left theirs behind.
   const folders = join(config.AATS_AGENT_DATA_DIR, 'work', agentId);
   await rm(folders, { recursive: true, force: true });
+  await mkdir(folders, { recursive: true, mode: 0o711 });
   const credentials = clientCredentials(readTls(config));
   const coordinator = createGrpcClient(CommunicationCoordinator, {
     address: config.AATS_COORDINATOR_ADDRESS,

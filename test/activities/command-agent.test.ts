@@ -1,4 +1,5 @@
-import { readdirSync, readFileSync } from 'node:fs';
+import { chmodSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { isolation } from '../../agents/command/isolation';
 import { runProgram } from '../../agents/command/run-program';
 import { allowedPrograms, commandCapability } from '../../agents/command/capability';
@@ -141,6 +142,29 @@ describe('command agent', () => {
     });
     for (const pid of hiders) process.kill(Number(pid), 'SIGKILL');
     expect(hiders).toHaveLength(isolation().processes > 0 ? 0 : 1);
+  });
+
+  it('runs it as another user when root is told to, in a folder that becomes that user’s', async () => {
+    const user = 'nobody';
+    chmodSync(desk.base, 0o711);
+    const { folder, signal } = await desk.work();
+    writeFileSync(join(folder, 'given'), '', { mode: 0o600 });
+    const secret = join(desk.base, 'secret');
+    writeFileSync(secret, 'hunter2', { mode: 0o600 });
+    const script = `id -un; id -Gn; cat given; touch made; stat -c %U given made; grep NoNewPrivs /proc/self/status; cat ${secret}; kill -9 1`;
+    const running = runProgram({
+      program: '/bin/bash',
+      arguments: ['-c', script],
+      folder,
+      environment: { PATH: '/usr/bin:/bin' },
+      limits: { timeoutMs: 10_000, outputBytes: 1000, memoryBytes: 100e6, processes: 5, fileBytes: 1000 },
+      owner: { user, folder },
+      signal,
+    });
+    if (process.getuid?.() !== 0) return expect(running).rejects.toThrow('chown');
+    const { stdout, stderr } = await running;
+    expect(stdout.trim().split(/\s+/)).toEqual([user, 'nogroup', user, user, 'NoNewPrivs:', '1']);
+    expect(stderr).toMatch(/secret: Permission denied[^]*Operation not permitted/);
   });
 
   it('lets a program end itself when it is told to, and says what ended it', async () => {
