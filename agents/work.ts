@@ -55,14 +55,18 @@ export function capability<I extends z.ZodType, O extends z.ZodType>(definition:
     ...definition,
     run: async (given, work) => {
       const parsed = input.safeParse(given);
-      if (!parsed.success) throw taskFailed('InvalidInput', z.prettifyError(parsed.error));
+      if (!parsed.success) throw taskFailed('InvalidInput', inOneLine(parsed.error));
       // Only declared fields leave: a plan can rely on the schema, and nothing slips out by accident.
       const result = output.safeParse(await run(parsed.data, work));
-      if (!result.success) throw taskFailed('OutputInvalid', z.prettifyError(result.error), { retryable: true });
+      if (!result.success) throw taskFailed('OutputInvalid', inOneLine(result.error), { retryable: true });
       return result.data as Json;
     },
   };
 }
+
+/** `args.0: too long; unknown field`: a failure stands in one line of a page and of a terminal. */
+const inOneLine = ({ issues }: z.ZodError): string =>
+  issues.map(({ path, message }) => (path.length > 0 ? `${path.join('.')}: ${message}` : message)).join('; ');
 
 /** A reference to a document, as plans pass it. */
 export const artifactReference = z.strictObject({
