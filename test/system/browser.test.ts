@@ -25,7 +25,7 @@ const found = [
 const line = { type: 'object', properties: { name: { type: 'string' }, to: { type: 'string' } } };
 const plan = {
   name: 'page-journey',
-  title: 'Review four packages',
+  title: `Review four packages ${'OfANameThatIsOneLongWord'.repeat(8)}`,
   inputs: { found: { type: 'array', items: { type: 'object' } } },
   tasks: [
     {

@@ -57,9 +57,7 @@ export function valueView(value: Json, depth = 0): Html {
   if (typeof value === 'number') return markup`${value}`;
   if (value === '') return markup`<span class="quiet">nothing</span>`;
   if (typeof value === 'string')
-    return value.length > 400 || value.includes('\n')
-      ? markup`<pre tabindex="0" role="region" aria-label="Text">${foreign(value)}</pre>`
-      : foreign(value);
+    return isBlock(value) ? markup`<pre class="text">${foreign(value)}</pre>` : foreign(value);
   if (Array.isArray(value)) {
     const items = value as readonly Json[];
     if (items.length === 0) return markup`<span class="quiet">none</span>`;
@@ -70,7 +68,13 @@ export function valueView(value: Json, depth = 0): Html {
     key === 'milliseconds' && typeof one === 'number' ? ['took', duration(one)] : [key, one],
   );
   if (entries.length === 0) return markup`<span class="quiet">nothing</span>`;
-  return depth === 0
-    ? markup`<dl class="kv">${entries.map(([key, one]) => markup`<dt>${foreign(keyWords(key))}</dt><dd>${valueView(one, 1)}</dd>`)}</dl>`
+  // One line as long as everything in it is one.
+  return depth === 0 || entries.some(([, one]) => isBlock(one))
+    ? markup`<dl class="kv">${entries.map(([key, one]) => markup`<dt>${foreign(keyWords(key))}</dt><dd>${valueView(one, depth + 1)}</dd>`)}</dl>`
     : markup`${entries.map(([key, one], index) => markup`${index > 0 && ', '}<span class="quiet">${foreign(keyWords(key))}</span> ${valueView(one, depth + 1)}`)}`;
 }
+
+const isBlock = (value: Json): boolean =>
+  typeof value === 'string'
+    ? value.length > 400 || value.includes('\n')
+    : typeof value === 'object' && value !== null && !artifactIn(value) && Object.keys(value).length > 0;
