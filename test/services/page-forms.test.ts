@@ -1,7 +1,9 @@
 import { differences } from '../../services/hitl/page/differences';
-import { type EditableField, linesOf, readEdits } from '../../services/hitl/page/editable';
+import { type EditableField, elementAt, linesOf, readEdits } from '../../services/hitl/page/editable';
+import { editableView } from '../../services/hitl/page/editable-view';
 import { foreign, markup } from '../../services/hitl/page/html';
 import { markdown } from '../../services/hitl/page/markdown';
+import { valueView } from '../../services/hitl/page/values';
 
 const upgrades: EditableField = {
   path: '/upgrades',
@@ -58,13 +60,45 @@ describe('a list that a person may change', () => {
       { path: '/upgrades', value: [{ name: 'a', to: '1' }] },
     ]);
     expect(readEdits([upgrades], [lines], { 'e0.json': '[{' }).problems).toEqual([
-      { field: 'e0-json', message: '/upgrades: this is not JSON' },
+      { field: 'e0-json', message: 'Upgrades: this is not JSON' },
     ]);
   });
 
   it('keeps a number a number', () => {
     const seconds: EditableField = { path: '/timeoutSeconds', schema: { type: 'integer' }, proposed: 30 };
     expect(readEdits([seconds], [[]], { e0: '45' }).edits).toEqual([{ path: '/timeoutSeconds', value: 45 }]);
+    for (const e0 of ['', 'soon'])
+      expect(readEdits([seconds], [[]], { e0 }).problems).toEqual([
+        { field: 'e0', message: 'Timeout seconds: this is not a number' },
+      ]);
+  });
+
+  it('says what is wrong where it was written', () => {
+    const fields: EditableField[] = [
+      upgrades,
+      { path: '/count', schema: { type: 'integer' }, proposed: 1 },
+      { path: '/how', schema: { type: 'object' }, proposed: {} },
+    ];
+    const form = { 'e0.line': ['1', '2'], 'e0.json': json };
+    const at = (pointer: string): string => elementAt(pointer, fields, form);
+    expect(['/upgrades/1/to', '/upgrades', '/count', '/how/deep', '/other'].map(at)).toEqual([
+      'e0-2',
+      'e0',
+      'e1',
+      'e2-json',
+      'decide',
+    ]);
+    expect(elementAt('/upgrades/0', fields, { 'e0.json': '[1]' })).toBe('e0-json');
+    const wrong = [{ field: 'e1', message: 'Count: 9 is greater than 5.' }];
+    expect(editableView(fields[1] ?? upgrades, 1, new Map(), false, wrong, { e1: '9' }).text).toContain(
+      'value="9" autocomplete="off"><p class="err" id="e1-e">',
+    );
+  });
+
+  it('offers the choices of a value, and keeps one that is none of them', () => {
+    const region: EditableField = { path: '/region', schema: { enum: ['eu', 'us'] }, proposed: 'moon' };
+    const { text } = editableView(region, 0, new Map(), false, []);
+    expect(text).toMatch(/<select .*<option value="moon">moon<\/option><option value="eu">/);
   });
 
   it('says line by line what changed since it was seen', () => {
@@ -93,6 +127,15 @@ describe('text on the page', () => {
   it('makes characters visible that hide or turn text', () => {
     expect(foreign('safe\u202e\u200b').text).toBe(
       'safe<span class="invis">U+202E</span><span class="invis">U+200B</span>',
+    );
+  });
+
+  it('shows a value that holds lines as lines, and one that does not in one line', () => {
+    expect(valueView({ at: { x: 1, y: 2 } }).text).toContain(
+      '<dd><span class="quiet">X</span> 1, <span class="quiet">Y</span> 2</dd>',
+    );
+    expect(valueView({ draft: { text: 'a\nb', score: 1 } }).text).toContain(
+      '<dd><dl class="kv"><dt>Text</dt><dd><pre class="text">a\nb</pre></dd><dt>Score</dt><dd>1</dd></dl></dd>',
     );
   });
 

@@ -4,7 +4,7 @@ import type { ApprovalOutcome, ApprovalSummary, GetApprovalResponse } from '../.
 import type { ArtifactReference, Json, JsonObject } from '../../../workflows/contracts/json';
 import { happened, peopleClock } from './approval-history';
 import type { Difference } from './differences';
-import { type EditableField, type Evidence, type Form, type FormProblem, valueAt } from './editable';
+import { type EditableField, type Evidence, type Form, type FormProblem, lineProperties, valueAt } from './editable';
 import { editableView, ticked } from './editable-view';
 import { proofField } from './frame';
 import { foreign, foreignText, markup, type Html, type Part, visibleJson } from './html';
@@ -74,7 +74,7 @@ export function approvalMain(page: ApprovalPage): Html {
   const expires = dateOf(approval.expiresAt);
   const body = markup`<div class="cols"><div><div class="head"><div><h1>${foreign(approval.title)}</h1><p class="row small"><span>Asked at ${moment(dateOf(approval.requestedAt), now)} by the plan <a href="${planPath(approval.planId)}">${foreign(approval.planTitle)}</a>, which ${personName(approval.requestedBy)} started</span>${request.round > 1 && markup`<span class="tag">asked for the ${ordinal(request.round)} time</span>`}</p></div></div>
 ${whatWillHappen(page)}
-${page.fields.map((field, index) => editableView(field, index, page.evidence, !mayAnswer, page.form))}
+${editableFields(page, !mayAnswer)}
 ${page.shown.map(documentView)}
 ${otherArguments(page)}
 ${page.plan && markup`<section><div class="head"><h2>Where this stands in the plan</h2><a href="${planPath(approval.planId)}" class="small">Open the plan</a></div><div id="p-graph" data-part>${approvalGraph(page.plan)}</div></section>`}
@@ -86,6 +86,17 @@ ${mayAnswer && markup`<div class="dock"><span><b>It is your turn</b><br><span cl
       ? markup`<form method="post" action="${approvalPath(approval.approvalId)}">${proofField(page.proof)}<input type="hidden" name="digest" value="${request.digest}"><input type="hidden" name="decisionId" value="${page.decisionId}"><input type="hidden" name="told" value="${page.state.kind === 'edited' && '1'}"><input type="hidden" name="seen" value="${JSON.stringify(Object.fromEntries(page.fields.map(({ path, proposed }) => [path, proposed])))}">${body}</form>`
       : body
   }`;
+}
+
+/** Lists stand by themselves, single values together. */
+function editableFields({ fields, evidence, form, state }: ApprovalPage, readOnly: boolean): Html {
+  const problems = state.kind === 'wrong' ? state.problems : [];
+  const views = fields.map((field, index) => ({
+    isList: lineProperties(field) !== undefined,
+    view: editableView(field, index, evidence, readOnly, problems, form),
+  }));
+  const singles = views.filter(({ isList }) => !isList).map(({ view }) => view);
+  return markup`${views.filter(({ isList }) => isList).map(({ view }) => view)}${singles.length > 0 && markup`<section><h2>${readOnly ? 'What may be changed' : 'What you may change'}</h2><div class="in">${singles}</div></section>`}`;
 }
 
 /** A narrow drawing: what went before and what comes after are one box each. */

@@ -3,13 +3,16 @@ import {
   type EditableField,
   type Evidence,
   type Form,
+  type FormProblem,
   type Line,
   lineProperties,
   linesOf,
+  nameOf,
   namingProperty,
 } from './editable';
 import { foreign, foreignText, hidesSomething, markup, type Html, type Part, visibleJson } from './html';
 import { glyph, isRisk, riskMark } from './marks';
+import { control, hintOf } from './schema-control';
 import { keyWords, plainText, valueView } from './values';
 import { capital, plural } from './words';
 
@@ -17,7 +20,6 @@ const single = (form: Form | undefined, name: string): string | undefined => {
   const value = form?.[name];
   return typeof value === 'object' ? value[0] : value;
 };
-const lastPart = (path: string): string => path.split('/').at(-1) ?? 'list';
 
 /** The field as lines, as one input, or as JSON; `form` is what was typed before, when it has to be shown again. */
 export function editableView(
@@ -25,17 +27,18 @@ export function editableView(
   index: number,
   evidence: Evidence,
   readOnly: boolean,
+  problems: readonly FormProblem[],
   form?: Form,
 ): Html {
   const lines = lineProperties(field) ? linesOf(field, evidence) : undefined;
-  const label = keyWords(lastPart(field.path));
-  if (!lines) return markup`<section><h2>${foreign(label)}</h2>${singleView(field, index, readOnly, form)}</section>`;
+  const label = nameOf(field.path);
+  if (!lines) return singleView(field, index, readOnly, form, problems);
   const kept = form ? ticked(form, index) : undefined;
   const isOn = (line: Line, number: number): boolean => (kept ? kept.has(String(number)) : line.proposed);
   const on = lines.filter(isOn).length;
   return markup`<section><div class="head"><h2>${foreign(label)} <span class="quiet" data-count>${on} of ${lines.length}</span></h2>${!readOnly && markup`<span class="row small"><span class="quiet">You may take any off or on, and change what is in a field.</span></span>`}</div>
-<ul class="ups in">${lines.map((line, number) => lineView(field, index, line, number, isOn(line, number), evidence, readOnly, form))}</ul>
-${!readOnly && jsonView(field, index, form)}</section>`;
+<ul class="ups in" id="e${index}">${lines.map((line, number) => lineView(field, index, line, number, isOn(line, number), evidence, readOnly, problems, form))}</ul>${problemsOf(`e${index}`, problems)}
+${!readOnly && markup`<details class="more in"${problemsOf(`e${index}-json`, problems) && markup` open`}><summary>Write it as JSON instead</summary><div class="in">${jsonView(field, index, `JSON of ${plural(lines.filter(({ proposed }) => proposed).length, 'line')}`, 'What you change here wins over the lines above.', problems, form)}</div></details>`}</section>`;
 }
 
 export const ticked = (form: Form, index: number): ReadonlySet<string> => {
@@ -51,6 +54,7 @@ function lineView(
   on: boolean,
   evidence: Evidence,
   readOnly: boolean,
+  problems: readonly FormProblem[],
   form?: Form,
 ): Html {
   const properties = lineProperties(field) ?? [];
@@ -65,7 +69,7 @@ function lineView(
   const summary = found?.['summary'];
   return markup`<li class="up${on ? '' : ' off'}" data-row data-up><div><span class="pick">${pick}</span>${readOnly ? markup`<b class="name">${foreign(name)}</b>` : markup`<label class="name" for="${id}">${foreign(name)}</label>`}
 <span class="ver">${others.map(([key, schema]) => property(key, schema, line, `e${index}.${number}.${key}`, name, found, readOnly, form))}</span>
-${isRisk(found?.['risk']) ? riskMark(found['risk']) : markup`<span></span>`}<span class="res">${verdict(found)}</span>
+${isRisk(found?.['risk']) ? riskMark(found['risk']) : markup`<span></span>`}<span class="res">${verdict(found)}</span>${problemsOf(id, problems)}
 ${found && markup`<details class="more"><summary>${foreign(findingWords(summary, line, readOnly))}</summary><div class="in">${valueView(facts(found, naming))}</div></details>`}</div></li>`;
 }
 
@@ -89,7 +93,7 @@ function property(
   const choices = Array.isArray(schema['enum']) ? (schema['enum'] as readonly unknown[]).map(String) : undefined;
   const label = foreignText(`${keyWords(key)} of ${name}`);
   return choices
-    ? markup`${from}<select name="${input}" aria-label="${label}" data-was="${plainText(value[key])}">${choices.map((choice) => markup`<option value="${choice}"${choice === text && markup` selected`}>${foreignText(choice)}</option>`)}</select>`
+    ? markup`${from}<select name="${input}" aria-label="${label}" data-was="${plainText(value[key])}">${(choices.includes(text) ? choices : [text, ...choices]).map((choice) => markup`<option value="${choice}"${choice === text && markup` selected`}>${foreignText(choice)}</option>`)}</select>`
     : markup`${from}<input type="text" name="${input}" aria-label="${label}" value="${text}" data-was="${plainText(value[key])}" autocomplete="off" spellcheck="false">${hidden(text)}`;
 }
 
@@ -115,18 +119,44 @@ const facts = (found: JsonObject, naming: string): JsonObject =>
     ),
   );
 
-function singleView(field: EditableField, index: number, readOnly: boolean, form?: Form): Html {
-  const { proposed } = field;
-  if (readOnly) return markup`<div class="in">${valueView(proposed)}</div>`;
-  if (typeof proposed === 'object') return jsonView(field, index, form, true);
-  const label = markup`<label for="e${index}">${foreign(keyWords(lastPart(field.path)))}</label>`;
-  const text = single(form, `e${index}`) ?? String(proposed);
-  return typeof proposed === 'boolean'
-    ? markup`<div class="field">${label}<select id="e${index}" name="e${index}" data-edit data-was="${String(proposed)}"><option value="true"${text === 'true' && markup` selected`}>yes</option><option value="false"${text === 'false' && markup` selected`}>no</option></select></div>`
-    : markup`<div class="field">${label}<input type="text" id="e${index}" name="e${index}" value="${text}" data-edit data-was="${String(proposed)}">${hidden(text)}</div>`;
+function singleView(
+  field: EditableField,
+  index: number,
+  readOnly: boolean,
+  form: Form | undefined,
+  problems: readonly FormProblem[],
+): Html {
+  const { proposed, schema } = field;
+  const label = nameOf(field.path);
+  if (readOnly)
+    return markup`<div class="field"><span class="lab">${foreign(label)}</span>${valueView(proposed, 1)}</div>`;
+  if (typeof proposed === 'object') return jsonView(field, index, label, 'As JSON.', problems, form);
+  const id = `e${index}`;
+  const text = single(form, id) ?? String(proposed);
+  const hint = hintOf({ type: typeof proposed, ...schema });
+  const wrong = problemsOf(id, problems);
+  const described = [hint !== undefined && `${id}-h`, wrong && `${id}-e`].filter(Boolean).join(' ');
+  return markup`<div class="field"><label for="${id}">${foreign(label)}</label>${hint !== undefined && markup`<span class="hint" id="${id}-h">${foreign(hint)}</span>`}${control({ type: typeof proposed, ...schema }, text, markup`id="${id}" name="${id}" data-edit data-was="${String(proposed)}"${described !== '' && markup` aria-describedby="${described}"`}${wrong && markup` aria-invalid="true"`}`)}${hidden(text)}${wrong}</div>`;
 }
 
-function jsonView(field: EditableField, index: number, form?: Form, open = false): Html {
+function jsonView(
+  field: EditableField,
+  index: number,
+  label: string,
+  hint: string,
+  problems: readonly FormProblem[],
+  form?: Form,
+): Html {
+  const id = `e${index}-json`;
   const text = single(form, `e${index}.json`) ?? visibleJson(field.proposed);
-  return markup`<details class="more in"${open && markup` open`}><summary>Write it as JSON instead</summary><div class="in field"><label for="e${index}-json">JSON of ${plural(Array.isArray(field.proposed) ? field.proposed.length : 1, 'line')}</label><span class="hint" id="e${index}-json-h">What you change here wins over the lines above.</span><textarea class="mono" id="e${index}-json" name="e${index}.json" rows="6" spellcheck="false" aria-describedby="e${index}-json-h">${text}</textarea></div></details>`;
+  const wrong = problemsOf(id, problems);
+  return markup`<div class="field"><label for="${id}">${foreign(label)}</label><span class="hint" id="${id}-h">${hint}</span><textarea class="mono" id="${id}" name="e${index}.json" rows="6" spellcheck="false" aria-describedby="${id}-h${wrong ? ` ${id}-e` : ''}"${wrong && markup` aria-invalid="true"`}>${text}</textarea>${wrong}</div>`;
+}
+
+/** What is wrong, beside the element that it is about. */
+function problemsOf(id: string, problems: readonly FormProblem[]): Html | undefined {
+  const own = problems.filter(({ field }) => field === id);
+  return own.length === 0
+    ? undefined
+    : markup`<p class="err" id="${id}-e">${glyph('failed')}<span>${foreign(own.map(({ message }) => message).join('; '))}</span></p>`;
 }

@@ -1,5 +1,5 @@
 import type { Json, JsonObject } from '../../../workflows/contracts/json';
-import { isObject, plainText } from './values';
+import { isObject, keyWords, plainText } from './values';
 
 /** One thing that a person may change: a pointer into the arguments, its schema, and the value that was proposed. */
 export interface EditableField {
@@ -103,12 +103,38 @@ export function readEdits(
       if (!same(parsed, field.proposed)) value = parsed;
       else if (lineProperties(field)) value = readLines(field, lines[index] ?? [], form, index);
       else value = readSingle(field, textOf(form, `e${index}`));
+      if (typeof field.proposed === 'number' && typeof value === 'string')
+        problems.push({ field: `e${index}`, message: `${nameOf(field.path)}: this is not a number` });
     } catch {
-      problems.push({ field: `e${index}-json`, message: `${field.path}: this is not JSON` });
+      problems.push({ field: `e${index}-json`, message: `${nameOf(field.path)}: this is not JSON` });
     }
     if (!same(value, field.proposed)) edits.push({ path: field.path, value });
   });
   return { edits, problems };
+}
+
+/** What a pointer leads to, as people say it; places in lists have no name. */
+export const nameOf = (pointer: string): string =>
+  keyWords(pointer.split('/').findLast((part) => !/^\d*$/.test(part)) ?? 'list');
+
+/** Id of the form's element that a problem at a pointer is about. */
+export function elementAt(pointer: string, fields: readonly EditableField[], form: Form): string {
+  const index = fields.findIndex(({ path }) => pointer === path || pointer.startsWith(`${path}/`));
+  const field = fields[index];
+  if (!field) return 'decide';
+  const json = `e${index}-json`;
+  if (!lineProperties(field)) return typeof field.proposed === 'object' ? json : `e${index}`;
+  if (isTyped(field, textOf(form, `e${index}.json`))) return json;
+  const place = pointer.slice(field.path.length).split('/')[1];
+  const line = allOf(form, `e${index}.line`)[Number(place)];
+  return place === undefined || line === undefined ? `e${index}` : `e${index}-${line}`;
+}
+function isTyped({ proposed }: EditableField, typed: string | undefined): boolean {
+  try {
+    return typed !== undefined && !same(JSON.parse(typed) as Json, proposed);
+  } catch {
+    return true;
+  }
 }
 
 function readLines(field: EditableField, lines: readonly Line[], form: Form, index: number): Json {
@@ -125,7 +151,7 @@ function readLines(field: EditableField, lines: readonly Line[], form: Form, ind
 }
 const typedAs = (old: Json, text: string | undefined): Json => {
   if (text === undefined) return old;
-  if (typeof old === 'number') return Number.isFinite(Number(text)) ? Number(text) : text;
+  if (typeof old === 'number') return text.trim() !== '' && Number.isFinite(Number(text)) ? Number(text) : text;
   return typeof old === 'boolean' ? text === 'true' : text.trim();
 };
 const readSingle = ({ proposed }: EditableField, text: string | undefined): Json =>

@@ -5,8 +5,9 @@ import type { Form, FormProblem } from './editable';
 import { proofField } from './frame';
 import { foreign, markup, type Html, type Part, visibleJson } from './html';
 import { command, glyph, note } from './marks';
-import { isObject, keyWords, plainText } from './values';
-import { capital, list, plural, whoWords } from './words';
+import { control, hintOf, isTextList, typeOf } from './schema-control';
+import { keyWords, plainText } from './values';
+import { list, plural, whoWords } from './words';
 
 export interface StartPage {
   readonly proof: string;
@@ -76,12 +77,8 @@ function wouldHappen(
   const others = problems.filter(({ severity, code }) => severity !== 'error' && code !== 'UNKNOWN_CAPABILITY');
   const titleOf = (id: string): string => page.plan?.tasks.find((task) => task.id === id)?.title ?? id;
   const row = (name: string, value: Part): Html => markup`<li><span>${name}</span><span>${value}</span></li>`;
-  return markup`<p class="small soft">Checked by the engine itself, nothing was started.</p><ul class="ledger in">${row('Tasks', `${taskCount}, more where a list makes them`)}${row('Layers', `${layers.length}, one after the other`)}${row('Longest way', plural(criticalPath.length, 'task'))}${row('People', gates.length === 0 ? 'nobody is asked' : gates.map(({ title, taskId, by }, index) => markup`${index > 0 && markup`<br>`}${foreign(title || titleOf(taskId))}: ${list(by.map(whoWords), 'or')}`))}${row('Agents', lacking.length === 0 ? 'all kinds are there' : `${plural(lacking.length, 'kind')} missing now`)}</ul>${[...lacking, ...others].slice(0, 20).map(({ message, line }) => markup`<p class="small soft">${line > 0 && `Line ${line}: `}${foreign(message)}</p>`)}`;
+  return markup`<p class="small soft">Checked by the engine itself, nothing was started.</p><ul class="ledger in">${row('Tasks', `${taskCount}${page.plan?.tasks.some(({ forEach }) => forEach) === true ? ', more where a list makes them' : ''}`)}${row('Layers', `${layers.length}, one after the other`)}${row('Longest way', plural(criticalPath.length, 'task'))}${row('People', gates.length === 0 ? 'nobody is asked' : gates.map(({ title, taskId, by }, index) => markup`${index > 0 && markup`<br>`}${foreign(title || titleOf(taskId))}: ${list(by.map(whoWords), 'or')}`))}${row('Agents', lacking.length === 0 ? 'all kinds are there' : `${plural(lacking.length, 'kind')} missing now`)}</ul>${[...lacking, ...others].slice(0, 20).map(({ message, line }) => markup`<p class="small soft">${line > 0 && `Line ${line}: `}${foreign(message)}</p>`)}`;
 }
-
-const typeOf = (schema: JsonObject): string => plainText(schema['type']);
-const isTextList = (schema: JsonObject): boolean =>
-  typeOf(schema) === 'array' && isObject(schema['items']) && typeOf(schema['items']) === 'string';
 
 function inputField(name: string, schema: JsonObject, form: Form, wrong: readonly FormProblem[]): Html {
   const id = inputId(name);
@@ -101,40 +98,6 @@ function inputField(name: string, schema: JsonObject, form: Form, wrong: readonl
   const described = [hint !== undefined && `${id}-h`, problem && `${id}-e`].filter(Boolean).join(' ');
   const attributes = markup`id="${id}" name="i.${name}"${described !== '' && markup` aria-describedby="${described}"`}${problem && markup` aria-invalid="true"`}`;
   return markup`<div class="field"><label for="${id}">${foreign(plainText(schema['title']) || keyWords(name))}${optional && markup` <span class="quiet">(optional)</span>`}</label>${hint !== undefined && markup`<span class="hint" id="${id}-h">${foreign(hint)}</span>`}${control(schema, start, attributes)}${problem && markup`<p class="err" id="${id}-e">${glyph('failed')}<span>${foreign(problem.message)}</span></p>`}</div>`;
-}
-
-function hintOf(schema: JsonObject): string | undefined {
-  const own = plainText(schema['description']);
-  const [least, most] = [schema['minimum'], schema['maximum']];
-  const range =
-    least !== undefined && most !== undefined
-      ? `${plainText(least)} to ${plainText(most)}.`
-      : least !== undefined
-        ? `At least ${plainText(least)}.`
-        : most !== undefined
-          ? `At most ${plainText(most)}.`
-          : '';
-  const kind =
-    schema['format'] === 'artifact'
-      ? 'A document that was stored before: what “aats artifact put FILE --json” prints.'
-      : isTextList(schema)
-        ? 'One a line.'
-        : ['object', 'array', ''].includes(typeOf(schema)) && !Array.isArray(schema['enum'])
-          ? 'As JSON.'
-          : '';
-  const all = [own, range, kind].filter((one) => one !== '').join(' ');
-  return all === '' ? undefined : capital(all);
-}
-
-function control(schema: JsonObject, value: string, attributes: Html): Html {
-  const choices = Array.isArray(schema['enum']) ? (schema['enum'] as readonly Json[]).map(plainText) : undefined;
-  const options = choices ?? (typeOf(schema) === 'boolean' ? ['true', 'false'] : undefined);
-  if (options)
-    return markup`<select ${attributes}>${value === '' && markup`<option value="">Choose</option>`}${options.map((one) => markup`<option value="${one}"${one === value && markup` selected`}>${choices ? foreign(one) : one === 'true' ? 'yes' : 'no'}</option>`)}</select>`;
-  if (['integer', 'number'].includes(typeOf(schema)))
-    return markup`<input type="text" inputmode="decimal" ${attributes} value="${value}" autocomplete="off">`;
-  if (typeOf(schema) === 'string') return markup`<input type="text" ${attributes} value="${value}" autocomplete="off">`;
-  return markup`<textarea ${isTextList(schema) ? '' : markup`class="mono" `}${attributes} rows="3" spellcheck="false">${value}</textarea>`;
 }
 
 /** What the form gives as inputs; a field that was left empty is not given, so its default counts. */

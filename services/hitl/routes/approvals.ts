@@ -8,7 +8,15 @@ import { failure } from '../../../workflows/contracts/failures';
 import { ServiceFailure } from '../../runtime/failure-status';
 import { type AnswerState, approvalMain, fieldsOf } from '../page/approval-page';
 import { differences } from '../page/differences';
-import { type EditableField, type Form, type FormProblem, linesOf, readEdits } from '../page/editable';
+import {
+  type EditableField,
+  elementAt,
+  type Form,
+  type FormProblem,
+  linesOf,
+  nameOf,
+  readEdits,
+} from '../page/editable';
 import { page } from '../page/frame';
 import { approvalPath } from '../page/inbox-page';
 import { documentsOf, evidenceFor } from './approval-evidence';
@@ -151,7 +159,7 @@ export function addApprovals(router: Router, deps: PageDeps): void {
           await show(ctx, session, { kind: 'closed' });
         } else if (error.type === 'InvalidInput') {
           ctx.status = 422;
-          await show(ctx, session, { kind: 'wrong', problems: detailsOf(error) }, form);
+          await show(ctx, session, { kind: 'wrong', problems: detailsOf(error, fields, form) }, form);
         } else throw error;
         return;
       }
@@ -195,12 +203,16 @@ function reasonProblem(
   return { field: 'reason', message: choice === 'reject' ? 'Say why you reject it' : 'Say why you approve it' };
 }
 
-const detailsOf = ({ message, details }: ServiceFailure): readonly FormProblem[] => {
+const detailsOf = (
+  { message, details }: ServiceFailure,
+  fields: readonly EditableField[],
+  form: Form,
+): readonly FormProblem[] => {
   const told = details.flat().flatMap((detail) => {
     const { pointer, message: words } = (detail ?? {}) as { readonly pointer?: unknown; readonly message?: unknown };
-    return typeof words === 'string'
-      ? [{ field: 'e0-json', message: `${typeof pointer === 'string' ? `${pointer} ` : ''}${words}` }]
-      : [];
+    if (typeof words !== 'string') return [];
+    if (typeof pointer !== 'string') return [{ field: 'decide', message: words }];
+    return [{ field: elementAt(pointer, fields, form), message: `${nameOf(pointer)}: ${words}` }];
   });
   return told.length > 0 ? told : [{ field: 'decide', message }];
 };
