@@ -3,7 +3,7 @@ import { foreign, markup, type Html, type Part } from './html';
 import { glyph, type Shape } from './marks';
 import type { PlanNow } from './plan-parts';
 import { titlesOf } from './titles';
-import { clock, dateOf, duration, list, moment, personName, plural, whoWords } from './words';
+import { dateOf, duration, list, moment, momentText, personName, plural, whoWords } from './words';
 
 interface Happening {
   readonly at: Date;
@@ -84,6 +84,8 @@ export function peopleClock({ plan, now }: PlanNow, { approval, outcome }: GetAp
   if (!begun || !asked || !expires) return undefined;
   const end = dateOf(outcome?.at) ?? now;
   const [machines, people] = [duration(asked.getTime() - begun.getTime()), duration(end.getTime() - asked.getTime())];
-  const word = outcome ? 'answered' : 'now';
-  return markup`<svg class="clock" viewBox="0 0 720 48" role="img" aria-label="Machines worked for ${machines}, then people were waited for: ${people} until ${word}"><rect class="m" x="0" y="16" width="236" height="14" rx="2"/><rect class="p" x="240" y="16.5" width="420" height="13" rx="2"/><rect class="cut" x="430" y="12" width="26" height="22"/><path class="z" d="M430 12l-5 11 10 0-5 11M456 12l-5 11 10 0-5 11"/><text x="0" y="10" data-time-text="${begun.toISOString()}">${clock(begun)}</text><text x="240" y="10"><tspan data-time-text="${asked.toISOString()}">${clock(asked)}</tspan>, asked</text><text class="w" x="660" y="10" text-anchor="end">${word} <tspan data-time-text="${end.toISOString()}">${clock(end)}</tspan></text><text x="0" y="45">machines ${machines}</text><text class="w" x="240" y="45">people ${people}</text>${!outcome && markup`<text x="720" y="45" text-anchor="end">expires <tspan data-time-text="${expires.toISOString()}">${clock(expires)}</tspan></text>`}<path class="z" d="M718 14v20"/></svg><p class="small soft clock-words">Machines worked for ${machines}, then people ${outcome ? 'took' : 'have had'} ${people}.</p>`;
+  const word = !outcome ? 'now' : outcome.decidedBy === '' ? outcome.status : 'answered';
+  const at = (date: Date): Html =>
+    markup`<tspan data-time-text="${date.toISOString()}">${momentText(date, now)}</tspan>`;
+  return markup`<svg class="clock" viewBox="0 0 720 48" role="img" aria-label="Machines worked for ${machines}, then people were waited for: ${people} until ${word}"><rect class="m" x="0" y="16" width="236" height="14" rx="2"/><rect class="p" x="240" y="16.5" width="420" height="13" rx="2"/><rect class="cut" x="430" y="12" width="26" height="22"/><path class="z" d="M430 12l-5 11 10 0-5 11M456 12l-5 11 10 0-5 11"/><text x="0" y="10">${at(begun)}</text><text x="240" y="10">${at(asked)}, asked</text><text class="w" x="660" y="10" text-anchor="end">${word} ${at(end)}</text><text x="0" y="45">machines ${machines}</text><text class="w" x="240" y="45">people ${people}</text>${!outcome && markup`<text x="720" y="45" text-anchor="end">expires ${at(expires)}</text>`}<path class="z" d="M718 14v20"/></svg><p class="small soft clock-words">Machines worked for ${machines}, then people ${outcome ? 'took' : 'have had'} ${people}.</p>`;
 }

@@ -134,16 +134,20 @@ function whatWillHappen({ request, plan, fields, evidence }: ApprovalPage): Html
   const [only] = fields;
   const size = fields.length === 1 && Array.isArray(only?.proposed) ? only.proposed.length : undefined;
   const thing = size === undefined ? undefined : plural(size, singular(only?.path ?? 'line'));
-  const will =
-    request.at === 'before'
+  const isOpen = approval.status === 'open';
+  const will = !isOpen
+    ? request.at === 'before'
+      ? markup`The question was whether an agent for <b>${request.capability}</b> gets this work: “${foreign(request.taskTitle)}”.`
+      : markup`“${foreign(request.taskTitle)}” had run. The question was whether its result counts.`
+    : request.at === 'before'
       ? markup`If you approve, an agent for <b>${request.capability}</b> gets this work: “${foreign(request.taskTitle)}”${thing !== undefined && `, with ${thing}`}. Until then it does not run.`
       : markup`“${foreign(request.taskTitle)}” has run. If you approve, its result counts and the plan goes on with it.`;
   const first = task && plan ? titlesOf(plan.tasks).full(task) : request.taskTitle;
   const steps = request.at === 'before' ? [first, ...after] : after;
   const undone = task?.hasCompensation === true ? 'Yes, by the plan itself' : 'The plan has no way back for it';
-  return markup`<section><h2>${approval.status === 'open' ? 'What will happen' : 'What was asked'}</h2><p class="will">${will}</p>${request.message !== undefined && markup`<p class="in">${foreign(request.message.trim())}</p>`}
+  return markup`<section><h2>${isOpen ? 'What will happen' : 'What was asked'}</h2><p class="will">${will}</p>${request.message !== undefined && markup`<p class="in">${foreign(request.message.trim())}</p>`}
 ${steps.length > 0 && markup`<ol class="steps">${steps.slice(0, 8).map((title) => markup`<li><span>${foreign(title)}</span></li>`)}${steps.length > 8 && markup`<li><span>and ${steps.length - 8} more</span></li>`}</ol>`}
-<dl class="facts"><div><dt>Can it be undone?</dt><dd>${undone}</dd></div><div><dt>Goes to</dt><dd>${request.capability}</dd></div><div><dt>Waiting for it</dt><dd>1 plan, ${plural(after.length + 1, 'task')}</dd></div>${evidence.size > 0 && size !== undefined && markup`<div><dt>Looked at</dt><dd>${evidence.size}, ${size} proposed</dd></div>`}</dl></section>`;
+<dl class="facts"><div><dt>Can it be undone?</dt><dd>${undone}</dd></div><div><dt>Goes to</dt><dd>${request.capability}</dd></div>${isOpen && markup`<div><dt>Waiting for it</dt><dd>1 plan, ${plural(after.length + 1, 'task')}</dd></div>`}${evidence.size > 0 && size !== undefined && markup`<div><dt>Looked at</dt><dd>${evidence.size}, ${size} proposed</dd></div>`}</dl></section>`;
 }
 const singular = (path: string): string => {
   const word = keyWords(path.split('/').at(-1) ?? 'line').toLowerCase();
@@ -156,7 +160,8 @@ function otherArguments({ request, fields }: ApprovalPage): Part {
   const editable = new Set(fields.map(({ path }) => path));
   const rest = Object.fromEntries(Object.entries(subject).filter(([key]) => !editable.has(`/${key}`)));
   if (Object.keys(rest).length === 0) return undefined;
-  return markup`<section><h2>${request.at === 'before' ? 'What else the work gets' : 'The result'}</h2>${valueView(rest)}<details class="more in"><summary>All of it as JSON</summary><div class="in scroll" tabindex="0" role="region" aria-label="Arguments as JSON"><pre>${visibleJson(subject)}</pre></div></details></section>`;
+  const [result] = Object.values(rest);
+  return markup`<section><h2>${request.at === 'before' ? 'What else the work gets' : 'The result'}</h2>${valueView(request.at === 'before' || result === undefined ? rest : result)}<details class="more in"><summary>All of it as JSON</summary><div class="in scroll" tabindex="0" role="region" aria-label="Arguments as JSON"><pre>${visibleJson(subject)}</pre></div></details></section>`;
 }
 
 function documentView({ title, value, artifact, text }: ShownDocument): Html {
@@ -205,7 +210,7 @@ const pip = (full: boolean): Html =>
 function closedSlip({ approval, outcome, excluded }: GetApprovalResponse, now: Date): Html {
   const status = approval?.status ?? '';
   const approved = status === 'approved';
-  return markup`<section class="slip${approved ? ' closed' : ''}" id="decide" aria-labelledby="decide-h"><h2 id="decide-h">${capital(status)}${approved && markup` ${pip(true)}`}</h2>${outcome && decided(outcome, now)}${excluded.length > 0 && markup`<p class="small quiet in">${list(excluded.map(personName))} could not answer: four eyes.</p>`}</section>`;
+  return markup`<section class="slip ${approved ? 'closed' : 'void'}" id="decide" aria-labelledby="decide-h"><h2 id="decide-h">${capital(status)}${approved && markup` ${pip(true)}`}</h2>${outcome && decided(outcome, now)}${excluded.length > 0 && markup`<p class="small quiet in">${list(excluded.map(personName))} could not answer: four eyes.</p>`}</section>`;
 }
 
 const surfaces: Readonly<Record<string, string>> = {

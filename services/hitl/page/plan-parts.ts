@@ -135,7 +135,7 @@ export function headPart(state: PlanNow): Html {
 /** What the plan wants of the reader; the next step is the one filled button. */
 export function askPart({ plan, tasks, reader }: PlanNow): Html {
   const yours = plan.waitingFor.filter(({ approvalId }) => reader.asked.has(approvalId));
-  const busy = tasks.filter(({ state }) => ['dispatched', 'running', 'retrying'].includes(state)).length;
+  const busy = tasks.filter(({ state }) => ['running', 'retrying'].includes(state)).length;
   return markup`${yours.map(({ approvalId, title, since }, index) =>
     note(
       'ask',
@@ -151,20 +151,23 @@ export function figuresPart({ plan, tasks, gates, now }: PlanNow): Html {
   const own = tasks.filter(({ id }) => !parents.has(id));
   const of = (...states: readonly string[]): number => own.filter(({ state }) => states.includes(state)).length;
   const [ended, failed] = [own.filter(isEnded).length, of('failed', 'compensationFailed')];
-  const [running, waiting] = [of('running', 'dispatched', 'retrying', 'compensating'), of('waiting')];
+  const [running, waiting] = [of('running', 'retrying', 'compensating'), of('waiting')];
   const total = Math.max(1, own.length);
   const begun = dateOf(plan.startedAt) ?? now;
   const elapsed = (dateOf(plan.endedAt) ?? now).getTime() - begun.getTime();
   const people = peopleMilliseconds(gates, now);
   const agents = new Set(own.flatMap(({ agent }) => agent ?? []));
-  const label = `${ended - failed} done, ${failed} failed, ${running} running, ${waiting} waiting, ${total - ended - running - waiting} not started`;
+  // Cancelled and undone tasks have ended too, and are not done.
+  const done = of('succeeded', 'skipped');
+  const label = `${done} done, ${failed} failed, ${ended - done - failed} cancelled or undone, ${running} running, ${waiting} waiting, ${total - ended - running - waiting} not started`;
   const rate = endedWithin(own, now, 60_000);
   const allowed = failed > 0 && ['running', 'paused', 'succeeded'].includes(plan.state);
   return markup`<dl class="figs"><div><dt>Tasks</dt><dd>${thousands(ended)} <small>of ${thousands(own.length)} ended${failed > 0 && `, ${failed} failed${allowed ? ' and allowed to' : ''}`}</small>${bar(
     label,
     [
-      ['d', (ended - failed) / total],
+      ['d', done / total],
       ['f', failed / total],
+      ['a', (ended - done - failed) / total],
       ['r', running / total],
       ['y', waiting / total],
     ],
@@ -257,7 +260,7 @@ const needsALook = (task: TaskState): boolean =>
   ['failed', 'compensationFailed', 'retrying', 'waiting'].includes(task.state) || task.attempt > 1;
 
 const rowView = ({ title, tag, href, shape, words, agent, tries, took, chosen }: Row): Html =>
-  markup`<tr data-row${chosen && markup` class="sel"`}><td><a href="${href}">${foreign(title)}</a>${tag !== undefined && markup` <span class="tag">${tag}</span>`}</td><td data-l="State">${stateMark(shape, foreign(capital(words)))}</td><td data-l="Agent">${agent}</td><td class="num" data-l="Tries">${tries > 0 && tries}</td><td class="num" data-l="Took">${took}</td></tr>`;
+  markup`<tr data-row${chosen && markup` class="sel"`}><td><a href="${href}">${foreign(title)}</a>${tag !== undefined && markup` <span class="tag">${tag}</span>`}</td><td data-l="State">${stateMark(shape, foreign(capital(words)))}</td><td data-l="Agent">${agent}</td><td class="num" data-l="Tries">${tries > 0 && thousands(tries)}</td><td class="num" data-l="Took">${took}</td></tr>`;
 
 const tookWords = (milliseconds: number | undefined): string | undefined =>
   milliseconds === undefined ? undefined : shortDuration(milliseconds);

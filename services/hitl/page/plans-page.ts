@@ -49,11 +49,12 @@ export function plansList({ plans, reader, now, next, name, owner }: Plans): Htm
 /** As far as the plan tells it without its tasks. */
 function whereItStands(plan: PlanSummary, now: Date): string {
   const of = (...states: readonly string[]): number => states.reduce((sum, one) => sum + (plan.counts[one] ?? 0), 0);
-  const [busy, failed] = [of('dispatched', 'running', 'retrying'), of('failed')];
+  const [busy, failed] = [of('running', 'retrying'), of('failed')];
   const took = (dateOf(plan.endedAt) ?? now).getTime() - (dateOf(plan.startedAt) ?? now).getTime();
   switch (plan.state) {
     case 'running':
-      return busy > 0 ? `Running ${plural(busy, 'task')}` : 'Running';
+      if (busy > 0) return `Running ${plural(busy, 'task')}`;
+      return of('dispatched') > 0 ? 'Waiting for an agent' : 'Running';
     case 'paused':
       return busy > 0 ? `Paused, ${plural(busy, 'task')} that began may finish` : 'Paused';
     case 'failing':
@@ -76,9 +77,10 @@ function row(plan: PlanSummary, reader: Reader, now: Date): Html {
   const yours = [...reader.asked].some((approvalId) => approvalId.startsWith(`${plan.planId}/`));
   const begun = dateOf(plan.startedAt);
   const end = dateOf(plan.endedAt) ?? now;
+  // Who is waited for is known at once, for what only from the plan itself.
   const words =
     plan.state === 'running' && waiting
-      ? `Waiting for ${yours ? 'you' : whoMay(waiting.by, false, reader.name)}: ${waiting.title}`
+      ? `Waiting for ${yours ? 'you' : whoMay(waiting.by, false, reader.name)}${waiting.title === '' ? '' : `: ${waiting.title}`}`
       : whereItStands(plan, now);
   const ended = [...endStates].reduce((sum, state) => sum + (plan.counts[state] ?? 0), 0);
   const isCounted = Object.keys(plan.counts).length > 0;

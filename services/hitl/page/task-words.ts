@@ -13,7 +13,8 @@ export type { Reader } from './gates';
 const shapes: Readonly<Record<StateName, Shape>> = {
   pending: 'idle',
   queued: 'idle',
-  dispatched: 'running',
+  // Nobody has begun it.
+  dispatched: 'idle',
   running: 'running',
   retrying: 'retrying',
   waiting: 'waiting',
@@ -47,7 +48,7 @@ export function stateWords(task: TaskState, reader: Reader, now: Date): string {
     case 'queued':
       return 'ready, waits its turn';
     case 'dispatched':
-      return 'given to an agent';
+      return 'waits for an agent';
     case 'running':
       return `running for ${duration(took ?? 0)}${again === undefined ? '' : `, ${again}`}`;
     case 'retrying':

@@ -4,7 +4,7 @@ import { markup, type Html } from './html';
 export const dateOf = (at: Timestamp | undefined): Date | undefined => (at ? timestampDate(at) : undefined);
 
 const two = (value: number): string => String(value).padStart(2, '0');
-export const clock = (at: Date): string => `${two(at.getUTCHours())}:${two(at.getUTCMinutes())}`;
+const clock = (at: Date): string => `${two(at.getUTCHours())}:${two(at.getUTCMinutes())}`;
 const seconds = (at: Date): string => `${clock(at)}:${two(at.getUTCSeconds())}`;
 const months = ['Jan', 'Feb', 'Mar', 'Apr', 'May', 'Jun', 'Jul', 'Aug', 'Sep', 'Oct', 'Nov', 'Dec'] as const;
 const day = (at: Date): string => `${at.getUTCDate()} ${months[at.getUTCMonth()] ?? ''}`;
@@ -12,9 +12,12 @@ const day = (at: Date): string => `${at.getUTCDate()} ${months[at.getUTCMonth()]
 /** A moment in UTC; the page's script puts it into the reader's own zone. Within a day the clock time is enough. */
 export function moment(at: Date | undefined, now: Date, form: 'short' | 'seconds' = 'short'): Html {
   if (!at) return markup``;
+  return markup`<time datetime="${at.toISOString()}" data-time="${form}">${momentText(at, now, form)}</time>`;
+}
+export function momentText(at: Date, now: Date, form: 'short' | 'seconds' = 'short'): string {
   const near = Math.abs(now.getTime() - at.getTime()) < 20 * 3_600_000;
-  const text = form === 'seconds' ? seconds(at) : clock(at);
-  return markup`<time datetime="${at.toISOString()}" data-time="${form}">${near ? text : `${day(at)}, ${clock(at)}`}</time>`;
+  if (!near) return `${day(at)}, ${clock(at)}`;
+  return form === 'seconds' ? seconds(at) : clock(at);
 }
 
 /** `0.4 s`, `38 s`, `2 min 05 s`, `2 h 06 min`, `3 d 4 h`. */

@@ -32,12 +32,11 @@
   // Times come in UTC and are shown in the reader's zone.
   const two = (n) => String(n).padStart(2, '0');
   const times = (from = d) => {
-    $$('time[data-time]', from).forEach((el) => {
-      const at = new Date(el.dateTime); const far = Math.abs(Date.now() - at) > 20 * 36e5;
+    $$('[data-time], [data-time-text]', from).forEach((el) => {
+      const at = new Date(el.dateTime ?? el.dataset.timeText); const far = Math.abs(Date.now() - at) > 20 * 36e5;
       const clock = `${two(at.getHours())}:${two(at.getMinutes())}${el.dataset.time === 'seconds' && !far ? `:${two(at.getSeconds())}` : ''}`;
       el.textContent = far ? `${at.toLocaleDateString('en-GB', { day: 'numeric', month: 'short' })}, ${clock}` : clock;
     });
-    $$('[data-time-text]', from).forEach((el) => { const at = new Date(el.dataset.timeText); el.textContent = `${two(at.getHours())}:${two(at.getMinutes())}`; });
   };
   times();
   const zone = $('[data-zone]'); if (zone) { const m = -new Date().getTimezoneOffset(); zone.textContent = `Times are yours (UTC${m === 0 ? '' : `${m > 0 ? '+' : '−'}${Math.floor(Math.abs(m) / 60)}${m % 60 ? `:${two(Math.abs(m) % 60)}` : ''}`})`; }
