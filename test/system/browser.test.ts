@@ -187,10 +187,26 @@ describe('the page', () => {
     await system.supervisor.kill('hitl');
     await page.getByRole('heading', { name: /^Not live since \d\d:\d\d:\d\d/ }).waitFor();
     expect(await faultsOf(page, '11-not-live')).toEqual([]);
+    await page.getByRole('button', { name: 'Approve my list of 2' }).click();
+    await page.getByLabel('Reason').focus();
     await page.locator('#offline').waitFor({ state: 'hidden', timeout: 30_000 });
     await page.keyboard.type('tence');
     expect(await page.getByLabel('Reason').inputValue()).toBe('Half a sentence');
     await page.getByRole('button', { name: 'Approve my list of 2' }).click();
+    await page.getByText('Your approval counted').waitFor();
+  }, 240_000);
+
+  it('keeps what was typed when the sign-in has ended meanwhile, and sends it after the next one', async () => {
+    const planId = await waitingPlan('late');
+    await page.goto(`${system.pageUrl}/approvals/${planId}/apply/1`);
+    await page.getByLabel('Reason').fill('Thought about it for hours');
+    const cookies = await window.cookies();
+    await window.clearCookies();
+    await page.getByRole('button', { name: 'Approve 3 upgrades' }).click();
+    await page.getByRole('heading', { name: 'Your sign-in has ended' }).waitFor();
+    expect(await page.getByLabel('Reason').inputValue()).toBe('Thought about it for hours');
+    await window.addCookies(cookies);
+    await page.getByRole('button', { name: 'Approve 3 upgrades' }).click();
     await page.getByText('Your approval counted').waitFor();
   }, 240_000);
 

@@ -221,7 +221,7 @@ const surfaces: Readonly<Record<string, string>> = {
 };
 
 const decided = (outcome: ApprovalOutcome, now: Date): Html =>
-  markup`<dl class="kv in">${outcome.decidedBy !== '' && markup`<dt>Who</dt><dd>${personName(outcome.decidedBy)}, ${surfaces[outcome.surface] ?? outcome.surface}</dd>`}<dt>When</dt><dd>${moment(dateOf(outcome.at), now, 'seconds')}</dd>${outcome.reason !== '' && markup`<dt>Reason</dt><dd>${foreign(outcome.reason)}</dd>`}${outcome.subject && markup`<dt>Changed</dt><dd>yes, the list was edited</dd>`}<dt>Of what</dt><dd class="hash">${outcome.digest.slice(0, 19)}…</dd></dl>`;
+  markup`<dl class="kv in">${outcome.decidedBy !== '' && markup`<dt>Who</dt><dd>${personName(outcome.decidedBy)}, ${surfaces[outcome.surface] ?? outcome.surface}</dd>`}<dt>When</dt><dd>${moment(dateOf(outcome.at), now, 'seconds')}</dd>${outcome.reason !== '' && markup`<dt>Reason</dt><dd>${foreign(outcome.reason)}</dd>`}${outcome.subject && markup`<dt>Changed</dt><dd>yes, what was proposed was edited</dd>`}<dt>Of what</dt><dd class="hash">${outcome.digest.slice(0, 19)}…</dd></dl>`;
 
 /** What goes on with the answer, the next step first. */
 const goesOn = ({ request, plan }: ApprovalPage): string => {

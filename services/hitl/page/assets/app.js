@@ -27,7 +27,18 @@
     if (b.matches('[data-copy]')) { try { await navigator.clipboard.writeText(b.previousElementSibling.textContent); b.textContent = 'Copied'; } catch { b.textContent = 'Select it'; } setTimeout(() => { b.textContent = 'Copy'; }, 1600); }
   });
   // One press, one answer; the server would count the second one as the first anyway.
-  d.addEventListener('submit', (e) => { if (e.target.dataset.sent) e.preventDefault(); else if (e.target.method === 'post') { e.target.dataset.sent = '1'; addEventListener('pageshow', () => delete e.target.dataset.sent); } });
+  let sendable;
+  d.addEventListener('submit', async (e) => {
+    const form = e.target; const { submitter } = e;
+    if (form.method !== 'post' || form === sendable) return;
+    if (form.dataset.sent) { e.preventDefault(); return; }
+    form.dataset.sent = '1'; addEventListener('pageshow', () => delete form.dataset.sent);
+    // A page that stays open for long looks first whether anybody would take it: what was typed must not be lost.
+    if (!out) return;
+    e.preventDefault();
+    if (await isOut()) { delete form.dataset.sent; $('.notices').scrollIntoView({ block: 'center' }); return; }
+    sendable = form; form.requestSubmit(submitter); sendable = undefined;
+  });
 
   // Times come in UTC and are shown in the reader's zone.
   const two = (n) => String(n).padStart(2, '0');
@@ -88,9 +99,10 @@
     try {
       const answer = await fetch(location.href, { redirect: 'manual', headers: { accept: 'text/html' } });
       if (answer.type === 'opaqueredirect') { if (out) out.hidden = false; return true; }
+      if (!answer.ok) throw new Error();
       const proof = $('input[name=proof]', new DOMParser().parseFromString(await answer.text(), 'text/html'))?.value;
       if (proof) { $$('input[name=proof]').forEach((f) => { f.value = proof; }); if (out) out.hidden = true; }
-    } catch { /* not live: said above */ }
+    } catch { standing(false); return true; }
     return false;
   };
   const { events, again } = d.body.dataset;
