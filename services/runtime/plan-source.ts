@@ -1,4 +1,5 @@
 import {
+  isAlias,
   isMap,
   isScalar,
   isSeq,
@@ -8,7 +9,6 @@ import {
   type Document,
   type ParsedNode,
   type Scalar,
-  visit,
 } from 'yaml';
 import type { Json } from '../../workflows/contracts/json';
 import { escapePointer, type Problem } from '../../workflows/plan-problems';
@@ -24,19 +24,17 @@ export interface ParsedSource {
 }
 
 const maxAliases = 100;
+/** As much as a plan may have in all: aliases of aliases make a short text long. */
+const maxWrittenOut = 1024 * 1024;
 
 /** Reads YAML 1.2 (core schema, one document, no tags, no merge keys) or JSON, which is a part of it. */
 export function readPlanSource(text: string): ParsedSource {
   const tooDeep = lineTooDeep(text);
-  if (tooDeep !== undefined) {
-    const message = `More than ${maxOpen} brackets are open at once; a plan is never that deep.`;
-    return {
-      value: undefined,
-      problems: [{ severity: 'error', code: 'TOO_LARGE', pointer: '', line: tooDeep, message }],
-      lineOf: () => 1,
-      sourceOf: () => undefined,
-    };
-  }
+  if (tooDeep !== undefined)
+    return unread('TOO_LARGE', tooDeep, `More than ${maxOpen} brackets are open at once; a plan is never that deep.`);
+  const directive = lineOfDirective(text);
+  if (directive !== undefined)
+    return unread('SYNTAX', directive, 'A line that begins with % is a directive; leave it out: a plan is YAML 1.2.');
   const lines = new LineCounter();
   const documents = parseAllDocuments(text, {
     lineCounter: lines,
@@ -61,19 +59,27 @@ export function readPlanSource(text: string): ParsedSource {
   if (list.length > 1)
     error('SYNTAX', '', lineAt(list[1]?.range[0] ?? 0), 'There is more than one document; a file holds one plan.');
   // A tag that is not known is only a warning to the parser; here every one is an error.
-  for (const { message, pos } of [...document.errors, ...document.warnings])
-    error('SYNTAX', '', lineAt(pos[0]), sentence(message));
+  const said = new Set<string>();
+  for (const { message, pos } of [...document.errors, ...document.warnings]) {
+    const [line, words] = [lineAt(pos[0]), sentence(message)];
+    if (!said.has(`${line} ${words}`)) error('SYNTAX', '', line, words);
+    said.add(`${line} ${words}`);
+  }
   const nodes = new Map<string, ParsedNode>();
   index(document.contents, '', nodes, (pointer, key, offset) => {
     error('DUPLICATE_KEY', pointer, lineAt(offset), `The key "${key}" stands twice in this map; keep one.`);
   });
-  let aliases = 0;
-  visit(document, {
-    Alias: () => {
-      aliases += 1;
-    },
+  const { aliases, characters } = checkNodes(document.contents, (offset, message) => {
+    error('SYNTAX', '', lineAt(offset), message);
   });
   if (aliases > maxAliases) error('TOO_LARGE', '', 1, `There are ${aliases} aliases, more than ${maxAliases}.`);
+  if (characters > maxWrittenOut)
+    error(
+      'TOO_LARGE',
+      '',
+      1,
+      'With its aliases written out the plan has more than 1 MiB; put what is large into artifacts.',
+    );
   const lineOf = (pointer: string): number => {
     for (let at = pointer; ; at = at.slice(0, Math.max(0, at.lastIndexOf('/')))) {
       const node = nodes.get(at);
@@ -85,7 +91,7 @@ export function readPlanSource(text: string): ParsedSource {
   const hasSyntax = problems.some(({ code }) => code === 'SYNTAX' || code === 'TOO_LARGE');
   for (const [pointer, node] of nodes) if (isScalar(node)) checkScalar(node, pointer, lineAt, problems);
   return {
-    value: hasSyntax ? undefined : (plain(document.toJS({ maxAliasCount: maxAliases })) as Json),
+    value: hasSyntax ? undefined : (plain(document.toJS({ maxAliasCount: -1 })) as Json),
     problems,
     lineOf: (pointer) => {
       const key = keyLines.get(pointer);
@@ -96,6 +102,56 @@ export function readPlanSource(text: string): ParsedSource {
       return node && isScalar(node) ? node.source : undefined;
     },
   };
+}
+
+const unread = (code: Problem['code'], line: number, message: string): ParsedSource => ({
+  value: undefined,
+  problems: [{ severity: 'error', code, pointer: '', line, message }],
+  lineOf: () => 1,
+  sourceOf: () => undefined,
+});
+
+/** One would bring back YAML 1.1, and the parser takes minutes for a hundred thousand of them. */
+function lineOfDirective(text: string): number | undefined {
+  const places = [...text.matchAll(/(?:^\ufeff?|\n)(%[^\n]*)/g)];
+  const wrong = places.find(([, line = ''], at) => at > 0 || !/^%YAML\s+1\.2\s*$/.test(line));
+  return wrong && text.slice(0, wrong.index + 1).split('\n').length;
+}
+
+/** Tags, keys that are no texts, and aliases that lead nowhere or back; and how long all is with aliases written out. */
+function checkNodes(
+  root: ParsedNode,
+  error: (offset: number, message: string) => void,
+): { readonly aliases: number; readonly characters: number } {
+  let aliases = 0;
+  // Of an anchor that is still open the weight is not known: what it names is being read.
+  const anchors = new Map<string, number | undefined>();
+  const weigh = (node: ParsedNode | null): number => {
+    if (!node) return 1;
+    if (isAlias(node)) {
+      aliases += 1;
+      const weight = anchors.get(node.source);
+      if (!anchors.has(node.source)) error(node.range[0], `There is no anchor &${node.source} before this alias.`);
+      else if (weight === undefined) error(node.range[0], `&${node.source} holds itself; write that part out.`);
+      return weight ?? 1;
+    }
+    if (node.tag !== undefined)
+      error(node.range[0], 'A plan has no tags; put a text in quotes, write numbers plainly.');
+    if (node.anchor !== undefined) anchors.set(node.anchor, undefined);
+    let weight = isScalar(node) && typeof node.value === 'string' ? node.value.length : 1;
+    if (isSeq(node)) for (const one of node.items) weight += weigh(one);
+    if (isMap(node))
+      for (const { key, value } of node.items) {
+        if (!isScalar(key) || key.value === null) error(node.range[0], 'A key of a map is a text.');
+        else if (key.type === 'PLAIN' && key.source === '<<')
+          error(key.range[0], 'There are no merge keys (<<); write these fields out, or quote the key.');
+        weight += (isScalar(key) ? weigh(key) : 1) + weigh(value);
+      }
+    if (node.anchor !== undefined) anchors.set(node.anchor, weight);
+    return weight;
+  };
+  const characters = weigh(root);
+  return { aliases, characters };
 }
 
 const maxOpen = 500;
@@ -132,7 +188,7 @@ function index(
   if (isMap(node)) {
     const seen = new Set<string>();
     for (const { key, value } of node.items) {
-      const name = isScalar(key) ? String(key.value) : String(key);
+      const name = isScalar(key) ? String(key.value) : '';
       const inside = `${pointer}/${escapePointer(name)}`;
       if (seen.has(name)) duplicate(inside, name, (key as Node).range?.[0] ?? 0);
       seen.add(name);
@@ -152,7 +208,7 @@ function keyOffsets(
 ): ReadonlyMap<string, number> {
   if (node && isMap(node)) {
     for (const { key, value } of node.items) {
-      const inside = `${pointer}/${escapePointer(isScalar(key) ? String(key.value) : String(key))}`;
+      const inside = `${pointer}/${escapePointer(isScalar(key) ? String(key.value) : '')}`;
       found.set(inside, (key as Node).range?.[0] ?? 0);
       keyOffsets(value, inside, found);
     }
@@ -193,6 +249,7 @@ function checkScalar(
 }
 
 const sentence = (message: string): string => {
+  if (message.includes('call stack')) return 'This is nested more deeply than a plan can be.';
   const first = (message.split('\n')[0] ?? '').replace(/ at line \d+, column \d+:?$/, '');
   const hint = /nested mappings|compact mappings|implicit map key|flow/i.test(first)
     ? ' A text with ": ", " #" or brackets needs quotes.'

@@ -129,4 +129,35 @@ describe('a hostile or careless plan', () => {
       { numRuns: 300 },
     );
   });
+
+  const hello = 'name: p\ntasks:\n  - id: a\n    capability: echo\n';
+  const manyAliases = Array.from({ length: 7 }, (_, at) => `l${at}: &l${at} [${`*l${at - 1},`.repeat(14)}]`).slice(1);
+  it.each<[string, string, string]>([
+    ['an alias of nothing', `${hello}    with: { x: *nope }`, 'SYNTAX 5'],
+    ['a map that holds itself', `${hello}    with: &w { x: *w }`, 'SYNTAX 5'],
+    ['a list that holds itself', `${hello}    with: { l: &l [1, *l] }`, 'SYNTAX 5'],
+    ['aliases of aliases', `l0: &l0 [${'x,'.repeat(14)}]\n${manyAliases.join('\n')}`, 'TOO_LARGE 1'],
+    ['a merge key', `${hello}    with: { <<: { a: 1 }, b: 2 }`, 'SYNTAX 5'],
+    ['a tag that the parser knows', `${hello}    with: { x: !!str 5 }`, 'SYNTAX 5'],
+    ['a tag of a map', `${hello}    with: !!map { x: 5 }`, 'SYNTAX 5'],
+    ['YAML 1.1', `%YAML 1.1\n---\n${hello}    with: { x: yes }`, 'SYNTAX 1'],
+    ['two directives', `%YAML 1.2\n%YAML 1.2\n---\n${hello}`, 'SYNTAX 2'],
+    ['a hundred thousand directives', `${'%X y\n'.repeat(100_000)}---\n${hello}`, 'SYNTAX 1'],
+    ['a list as a key', `${hello}    with: { [a, b]: 1 }`, 'SYNTAX 5'],
+    ['null as a key', `${hello}    with: { ~: 1 }`, 'SYNTAX 5'],
+    ['keys in keys', '? '.repeat(2000), 'SYNTAX 1'],
+  ])('is told of %s, once and with its line', (_, text, expected) => {
+    const { value, problems } = readPlanSource(text);
+    expect(value).toBeUndefined();
+    expect([...new Set(problems.map(({ code, line }) => `${code} ${line}`))]).toEqual([expected]);
+    expect(new Set(problems.map(({ message }) => message)).size).toBe(problems.length);
+  });
+
+  it('may have 100 aliases, "<<" as an argument in quotes, and say that it is YAML 1.2', () => {
+    const { value, problems } = readPlanSource(
+      `%YAML 1.2\n---\n${hello}    with: { a: &a { b: 1 }, "<<": 1, l: [${Array(100).fill('*a').join()}] }`,
+    );
+    expect(problems).toEqual([]);
+    expect(validatePlan(value ?? null).problems).toEqual([]);
+  });
 });
