@@ -135,7 +135,8 @@ function checkPeople(owner: JsonObject, at: string, problems: ProblemList, direc
 function checkWho(who: string, at: string, problems: ProblemList, directory: PlanDirectory | undefined): void {
   const match = /^(role|group|person):([a-z0-9][a-z0-9._-]{0,62})$/.exec(who);
   if (!match) {
-    const name = kebab(who.includes(':') ? who.slice(who.indexOf(':') + 1) : who);
+    if (who === '') return; // said by the shape
+    const name = kebab(who.includes(':') ? who.slice(who.indexOf(':') + 1) : who) || 'maintainers';
     problems.error(
       'BAD_VALUE',
       at,

@@ -33,7 +33,14 @@ export function checkValue(value: Json, pointer: string, scope: CheckScope, prob
 const foreignMarker =
   /(?<!\$)\{\{\s*(inputs|tasks|item|plan|output|index)\b|\$\{\s*(inputs|tasks|item|plan|output|index)\b|^=\s*(inputs|tasks|item|plan|output)\b/;
 
-export function checkText(text: string, pointer: string, scope: CheckScope, problems: ProblemList): void {
+/** With `isText` it is shown to people: what it gives alone must be a text too. */
+export function checkText(
+  text: string,
+  pointer: string,
+  scope: CheckScope,
+  problems: ProblemList,
+  isText = false,
+): void {
   const { parts, unclosedAt } = parseText(text);
   if (unclosedAt !== undefined) {
     problems.error(
@@ -56,8 +63,14 @@ export function checkText(text: string, pointer: string, scope: CheckScope, prob
       continue;
     }
     const type = checkSource(part.source, pointer, scope, problems);
+    if (type !== undefined && foreignToJson.has(type))
+      problems.error(
+        'EXPRESSION_TYPE',
+        pointer,
+        `"${part.source}" gives ${foreignToJson.get(type) ?? type}, which JSON cannot hold; compare it here, or pass a text or a number.`,
+      );
     if (
-      !isAlone &&
+      (isText || !isAlone) &&
       type !== undefined &&
       (type.startsWith('list') || type.startsWith('map') || type.startsWith('Record') || type === 'null')
     ) {
@@ -69,6 +82,14 @@ export function checkText(text: string, pointer: string, scope: CheckScope, prob
     }
   }
 }
+
+const foreignToJson: ReadonlyMap<string, string> = new Map([
+  ['bytes', 'bytes'],
+  ['uint', 'an unsigned number'],
+  ['google.protobuf.Timestamp', 'a time'],
+  ['google.protobuf.Duration', 'a duration'],
+  ['type', 'a type'],
+]);
 
 /** A field of kind *expression*: exactly one, of the wanted type. */
 export function checkExpressionField(
@@ -83,7 +104,7 @@ export function checkExpressionField(
   const sole = soleExpression(text);
   if (sole === undefined) {
     if (!text.includes('${{'))
-      problems.error('EXPRESSION_REQUIRED', pointer, `${name} must be an expression; write \${{ ${text.trim()} }}.`);
+      problems.error('EXPRESSION_REQUIRED', pointer, `${name} must be an expression; write \${{ ${unmarked(text)} }}.`);
     else if (parseText(text).unclosedAt !== undefined) checkText(text, pointer, scope, problems);
     else
       problems.error(
@@ -100,6 +121,15 @@ export function checkExpressionField(
   if (wanted === 'list' && !type.startsWith('list'))
     problems.error('EXPRESSION_TYPE', pointer, `${name} must give a list; "${sole}" gives ${typeName(type)}.`);
 }
+
+/** Without the marker of another system. */
+const unmarked = (text: string): string =>
+  text
+    .trim()
+    .replace(/^(?:\{\{(.*)\}\}|\$\{(.*)\}|=(.*))$/s, (_, ...inner: (string | undefined)[]) =>
+      inner.slice(0, 3).join(''),
+    )
+    .trim() || '…';
 
 const lastName = (pointer: string): string => {
   const parts = pointer.split('/').slice(1);
@@ -141,6 +171,7 @@ export function checkSource(
   const tasks: Record<string, PlanType> = {};
   let sound = true;
   for (const reference of references) {
+    if (typeNames.has(reference.variable)) continue;
     const type = resolve(reference, source, pointer, scope, problems);
     if (type === undefined) {
       sound = false;
@@ -218,6 +249,14 @@ const hyphenated = (source: string, task: string): string | undefined =>
   new RegExp(`tasks\\.(${task}(?:-[A-Za-z0-9]+)+)`).exec(source)?.[1];
 
 const loops = new Set(['map', 'filter', 'all', 'exists', 'exists_one']);
+/** What is offered for good: the library may bring more with any release. */
+const functions: ReadonlySet<string> = new Set([
+  ...loops,
+  ...'bind size string int double has contains startsWith endsWith indexOf substring split join trim'.split(' '),
+  ...'lowerAscii upperAscii timestamp duration dyn type'.split(' '),
+]);
+/** What type() gives, to compare it with. */
+const typeNames: ReadonlySet<string> = new Set(['string', 'int', 'double', 'bool', 'list', 'map', 'null_type']);
 const unavailable: Readonly<Record<string, string>> = {
   matches: 'because a pattern can run for ever; use contains, startsWith or endsWith',
   bytes: 'because JSON has no bytes',
@@ -231,10 +270,15 @@ function refused(ast: ASTNode, pointer: string, problems: ProblemList): boolean 
       name === undefined
         ? undefined
         : ((Object.hasOwn(unavailable, name) ? unavailable[name] : undefined) ??
-          (/^get[A-Z]/.test(name) ? 'because the time zone of a place is not known here' : undefined));
+          (/^get[A-Z]/.test(name) ? 'because the time zone of a place is not known here' : undefined) ??
+          (functions.has(name) ? undefined : `the functions are ${[...functions].join(', ')}`));
     if (reason !== undefined) {
       found = true;
-      problems.error('BAD_EXPRESSION', pointer, `The function ${name ?? ''}() is not available, ${reason}.`);
+      problems.error(
+        'BAD_EXPRESSION',
+        pointer,
+        `The function ${name ?? ''}() is not available${reason.startsWith('because') ? ',' : ';'} ${reason}.`,
+      );
     }
     const inner = node.op === 'rcall' && loops.has(node.args[0]) ? depth + 1 : depth;
     if (inner === 3 && inner > depth) {

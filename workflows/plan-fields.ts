@@ -18,7 +18,8 @@ export type FieldKind =
         | 'money'
         | 'planRef'
         | 'pointer'
-        | 'version';
+        | 'version'
+        | 'failureType';
     }
   | { readonly is: 'duration'; readonly min?: string; readonly max?: string }
   | { readonly is: 'expression' }
@@ -76,7 +77,8 @@ const of = (
     | 'money'
     | 'planRef'
     | 'pointer'
-    | 'version',
+    | 'version'
+    | 'failureType',
 ): FieldKind => ({ is });
 const duration = (min?: string, max?: string): FieldKind => ({
   is: 'duration',
@@ -109,7 +111,7 @@ const retryFields: Readonly<Record<string, Field>> = {
   initialInterval: { kind: duration() },
   backoffCoefficient: { kind: { is: 'number', min: 1, max: 10 } },
   maxInterval: { kind: duration() },
-  nonRetryable: { kind: list(of('plain'), 50, { unique: true }) },
+  nonRetryable: { kind: list(of('failureType'), 50, { unique: true }) },
 };
 const taskBudget: Readonly<Record<string, Field>> = {
   tokens: { kind: integer(1, 2_000_000_000), stage: 2 },

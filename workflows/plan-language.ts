@@ -45,7 +45,7 @@ export function validatePlan(
     problems,
     {
       inputs: isObject(value['inputs']) ? typeOfInputs(value['inputs']) : { is: 'record', fields: {} },
-      plan: planVariable,
+      plan: planVariable(value),
     },
     graph,
   );
@@ -58,13 +58,13 @@ export function validatePlan(
 
 /** Lines of other places, and the author's own spelling, are known only here. */
 const fillIn = (
-  { message, pointer }: Problem,
+  { code, message, pointer }: Problem,
   lineOf: (pointer: string) => number,
   sourceOf: (pointer: string) => string | undefined,
-): string =>
-  message
-    .replace(/\{\{line:([^}]*)\}\}/g, (_, at: string) => String(lineOf(at)))
-    .replaceAll('{{source}}', sourceOf(pointer) ?? '1.0');
+): string => {
+  if (code === 'DUPLICATE_ID') return message.replace(/\{\{line:([^}]*)\}\}/, (_, at: string) => String(lineOf(at)));
+  return code === 'SCHEMA_MISMATCH' ? message.replaceAll('{{source}}', sourceOf(pointer) ?? '1.0') : message;
+};
 
 function warnUnknownCapabilities(
   plan: JsonObject,

@@ -51,10 +51,16 @@ export interface ProblemList {
 
 export function createProblemList(lineOf: (pointer: string) => number): ProblemList {
   const found: Problem[] = [];
+  const told = new Set<string>();
+  // One expression may name a thing several times: that is one problem.
   const add =
     (severity: Problem['severity']) =>
     (code: ProblemCode, pointer: string, message: string): void => {
-      found.push({ severity, code, pointer, line: lineOf(pointer), message });
+      const words = message.length > longestMessage ? `${message.slice(0, longestMessage)}…` : message;
+      const key = `${pointer} ${words}`;
+      if (told.has(key)) return;
+      told.add(key);
+      found.push({ severity, code, pointer, line: lineOf(pointer), message: words });
     };
   return {
     error: add('error'),
@@ -68,10 +74,17 @@ export function createProblemList(lineOf: (pointer: string) => number): ProblemL
   };
 }
 
+/** What authors wrote is quoted, and may be long. */
+const longestMessage = 1000;
+
 export const escapePointer = (part: string): string => part.replaceAll('~', '~0').replaceAll('/', '~1');
+
+/** No name is longer, and comparing takes the product of both lengths. */
+const longestWord = 64;
 
 /** The nearest word within an edit distance of a third of the word, if any. */
 export function nearest(word: string, words: Iterable<string>): string | undefined {
+  if (word.length > longestWord) return undefined;
   let best: string | undefined;
   let least = Math.max(1, Math.floor(word.length / 3)) + 1;
   for (const one of words) {

@@ -64,6 +64,12 @@ function visit(schema: Json, at: string, root: string, problems: ProblemList, sc
         inside,
         `"${key}" is not a JSON Schema keyword; if the field of that name is meant, indent it less.`,
       );
+    else if (holdsExpression(key, value))
+      problems.error(
+        'EXPRESSION_NOT_ALLOWED',
+        inside,
+        `${key} of a schema takes no expression; write the value itself.`,
+      );
     else if (key === '$ref' && (typeof value !== 'string' || !value.startsWith('#')))
       problems.error(
         'BAD_SCHEMA',
@@ -90,6 +96,11 @@ function visit(schema: Json, at: string, root: string, problems: ProblemList, sc
     else if (schemas.has(key)) visit(value, inside, root, problems, schemaAt);
   }
 }
+
+/** Nothing in a schema is evaluated; those inside it are looked at by themselves. */
+const holdsExpression = (key: string, value: Json): boolean =>
+  (typeof value === 'string' || ['default', 'const', 'enum', 'examples'].includes(key)) &&
+  JSON.stringify(value).includes('${{');
 
 /** The validator throws for a reference to nothing, and never ends for a schema that is itself. */
 function checkReferences(schemaAt: ReadonlyMap<string, Json>, root: string, problems: ProblemList): void {

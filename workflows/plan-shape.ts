@@ -28,7 +28,7 @@ function checkObject(shape: ShapeName, value: JsonObject, pointer: string, probl
   for (const [name, one] of Object.entries(value)) {
     const at = `${pointer}/${escapePointer(name)}`;
     const field = Object.hasOwn(fields, name) ? fields[name] : undefined;
-    if (!field) unknownField(shape, name, at, problems);
+    if (!field) unknownField(shape, name, at, problems, served);
     else {
       if (order[field.stage ?? 1] > order[served])
         problems.error('NOT_SERVED', at, `This server does not serve "${name}" yet; leave it out.`);
@@ -46,8 +46,10 @@ function missing(shape: ShapeName, name: string, value: JsonObject, pointer: str
     problems.error('MISSING_FIELD', pointer, `${shapeNames[shape].replace(/^a/, 'A')} has no "${name}"; add it.`);
 }
 
-function unknownField(shape: ShapeName, name: string, at: string, problems: ProblemList): void {
-  const known = Object.keys(shapes[shape]);
+function unknownField(shape: ShapeName, name: string, at: string, problems: ProblemList, served: Stage): void {
+  const known = Object.entries(shapes[shape]).flatMap(([one, { stage }]) =>
+    order[stage ?? 1] > order[served] ? [] : [one],
+  );
   const what = shapeNames[shape];
   const start = `There is no field "${name}" in ${what}`;
   if (shape === 'plan' && triggerWords.has(name))
@@ -129,12 +131,15 @@ function checkKind(name: string, kind: FieldKind, value: Json, at: string, probl
       return;
     case 'schemas':
       if (!isObject(value)) wrongType(name, 'a map', value, at, problems);
-      else
+      else {
+        if (Object.keys(value).length > 100)
+          problems.error('TOO_LARGE', at, `${name} has ${Object.keys(value).length} entries, more than 100.`);
         for (const [key, schema] of Object.entries(value)) {
           const inside = `${at}/${escapePointer(key)}`;
           checkId(key, inside, problems);
           checkSchema(schema, inside, key, problems, { isInput: true });
         }
+      }
       return;
     case 'plans':
       if (!isObject(value)) wrongType(name, 'a map', value, at, problems);
@@ -175,7 +180,11 @@ function checkKind(name: string, kind: FieldKind, value: Json, at: string, probl
       checkTexts(name, value, at, problems, 20, /^[a-z][A-Za-z0-9]{0,62}$/, 320);
       if (isObject(value))
         for (const [key, path] of Object.entries(value))
-          if (typeof path === 'string' && !/^[a-z0-9][a-z0-9._-]{0,62}(\/[a-z0-9][a-z0-9._-]{0,62}){0,4}$/.test(path))
+          if (
+            typeof path === 'string' &&
+            !problems.touches(`${at}/${escapePointer(key)}`) &&
+            !/^[a-z0-9][a-z0-9._-]{0,62}(\/[a-z0-9][a-z0-9._-]{0,62}){0,4}$/.test(path)
+          )
             problems.error(
               'BAD_VALUE',
               `${at}/${escapePointer(key)}`,
@@ -198,13 +207,18 @@ function checkString(name: string, kind: FieldKind, value: Json, at: string, pro
     wrongType(name, kind.is === 'expression' ? 'an expression' : 'a text', value, at, problems);
     return;
   }
-  if (value === '') problems.error('BAD_VALUE', at, `${name} is empty; leave it out or write something.`);
-  else if (kind.is === 'id') checkId(value, at, problems);
+  if (value === '') {
+    // Of an expression it is said with its remedy.
+    const advice = kind.is === 'id' || kind.is === 'name' ? 'write one' : 'leave it out or write something';
+    if (kind.is !== 'expression') problems.error('BAD_VALUE', at, `${name} is empty; ${advice}.`);
+  } else if (kind.is === 'id') checkId(value, at, problems);
+  else if (kind.is === 'failureType' && !/^[A-Z][A-Za-z0-9]{0,62}$/.test(value))
+    problems.error('BAD_VALUE', at, `"${value}" is no type of failure: letters and digits, as in AgentLost.`);
   else if (kind.is === 'name' && !/^[a-z0-9][a-z0-9-]{0,62}$/.test(value))
     problems.error(
       'BAD_VALUE',
       at,
-      `"${value}" cannot be a ${name}: lower-case letters, digits and hyphens only, at most 63; write "${kebab(value).replaceAll(/[._]/g, '-').slice(0, 63)}".`,
+      `"${value}" cannot be a ${name}: lower-case letters, digits and hyphens only, at most 63; write "${kebab(value).replaceAll(/[._]/g, '-').slice(0, 63) || 'work'}".`,
     );
   else if (kind.is === 'planRef' && !/^[a-z0-9][a-z0-9-]{0,62}(@[1-9]\d{0,8})?$/.test(value))
     problems.error('BAD_VALUE', at, `"${value}" names no plan; write name or name@version.`);
@@ -212,7 +226,7 @@ function checkString(name: string, kind: FieldKind, value: Json, at: string, pro
     problems.error(
       'BAD_VALUE',
       at,
-      `"${value}" is not a JSON Pointer into with; write "/${value.replace(/^\//, '')}".`,
+      `"${value}" is not a JSON Pointer into with; write "/${value.split('/').filter(Boolean).join('/') || 'name'}".`,
     );
   else if (kind.is === 'choice' && !kind.of.includes(value))
     problems.error(
@@ -316,6 +330,22 @@ function checkTexts(
 const secretWords =
   /^(password|passwd|secret|apikey|api_key|token|accesstoken|access_token|privatekey|private_key|credential|credentials)$/i;
 
+/** Fields of a task; those that are ordinary names of arguments too, such as title, id or output, are left out. */
+const misplaced: ReadonlySet<string> = new Set([
+  'needs',
+  'after',
+  'when',
+  'forEach',
+  'repeat',
+  'timeout',
+  'heartbeat',
+  'deadline',
+  'retry',
+  'onFailure',
+  'compensation',
+  'secrets',
+]);
+
 /** Inside of with and the like: what looks like a slip or a secret, how deep it is. */
 function checkInside(name: string, value: Json, at: string, problems: ProblemList, depth = 1): void {
   if (depth > 32) {
@@ -331,13 +361,11 @@ function checkInside(name: string, value: Json, at: string, problems: ProblemLis
   if (!isObject(value)) return;
   for (const [key, one] of Object.entries(value)) {
     const inside = `${at}/${escapePointer(key)}`;
+    if (key.includes('${{'))
+      problems.error('EXPRESSION_NOT_ALLOWED', inside, 'A key takes no expression; only values do.');
     if (depth === 1 && name === 'with' && key === 'approval')
       problems.error('MISPLACED_FIELD', inside, 'approval stands inside with, where it asks nobody; indent it less.');
-    else if (
-      depth === 1 &&
-      name === 'with' &&
-      ['retry', 'timeout', 'needs', 'onFailure', 'compensation', 'forEach'].includes(key)
-    )
+    else if (depth === 1 && name === 'with' && misplaced.has(key))
       problems.warning(
         'MISPLACED_FIELD',
         inside,

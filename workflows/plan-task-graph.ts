@@ -22,6 +22,7 @@ interface Node {
   readonly needs: readonly string[];
   readonly after: readonly string[];
 }
+const idPattern = /^[a-z][A-Za-z0-9]{0,62}$/;
 const strings = (value: Json | undefined): readonly string[] =>
   isArray(value) ? value.filter((one): one is string => typeof one === 'string') : [];
 
@@ -134,6 +135,8 @@ function checkEdges(
     for (const field of ['needs', 'after'] as const) {
       strings(task[field]).forEach((other, at) => {
         const place = `${pointer}/${index}/${field}/${at}`;
+        // What is no id at all is said by the shape.
+        if (!nodes.has(other) && !idPattern.test(other)) return;
         if (!nodes.has(other)) {
           const suggestion = suggest(other);
           problems.error(

@@ -13,7 +13,7 @@ export function checkTasks(plan: JsonObject, pointer: string, problems: ProblemL
   const list = isArray(plan['tasks']) ? plan['tasks'] : [];
   const graph = createTaskGraph(list, `${pointer}/tasks`, problems);
   const inputs = isObject(plan['inputs']) ? typeOfInputs(plan['inputs']) : ({ is: 'record', fields: {} } as PlanType);
-  const base: Readonly<Record<string, PlanType>> = { inputs, plan: planVariable };
+  const base: Readonly<Record<string, PlanType>> = { inputs, plan: planVariable(plan) };
   list.forEach((task, index) => {
     if (isObject(task)) checkTask(task, `${pointer}/tasks/${index}`, base, graph, problems);
   });
@@ -111,13 +111,13 @@ function checkTask(
     ? { previous: dyn, round: { is: 'int' } }
     : {};
   if (text(task['title']) !== undefined)
-    checkText(text(task['title']) ?? '', `${at}/title`, scopeWith(items), problems);
+    checkText(text(task['title']) ?? '', `${at}/title`, scopeWith(items), problems, true);
   if (isObject(task['with']))
     checkValue(task['with'], `${at}/with`, scopeWith({ ...items, ...answer, ...rounds }), problems);
   if (isObject(task['degradedWith']))
     checkValue(task['degradedWith'], `${at}/degradedWith`, scopeWith({ ...items, ...answer }), problems);
   if (text(task['concurrencyGroup']) !== undefined)
-    checkText(text(task['concurrencyGroup']) ?? '', `${at}/concurrencyGroup`, scopeWith(items), problems);
+    checkText(text(task['concurrencyGroup']) ?? '', `${at}/concurrencyGroup`, scopeWith(items), problems, true);
   const output = typeOfSchema(task['output']);
   if (isObject(task['repeat']))
     checkExpressionField(
@@ -169,7 +169,8 @@ function checkTimes(task: JsonObject, at: string, problems: ProblemList): void {
     if (!isObject(one)) continue;
     const [heartbeat, timeout] = [text(one['heartbeat']), text(one['timeout']) ?? '10m'];
     if (heartbeat === undefined || !durationPattern.test(heartbeat) || !durationPattern.test(timeout)) continue;
-    if (durationMs(heartbeat) >= durationMs(timeout))
+    // Beyond its own bounds it is too long in any case, which is said by the shape.
+    if (durationMs(heartbeat) >= durationMs(timeout) && durationMs(heartbeat) <= durationMs('10m'))
       problems.error(
         'BAD_VALUE',
         `${where}/heartbeat`,
@@ -180,12 +181,13 @@ function checkTimes(task: JsonObject, at: string, problems: ProblemList): void {
 
 function checkApprovalTexts(approval: JsonObject, at: string, scope: CheckScope, problems: ProblemList): void {
   for (const field of ['title', 'message', 'question'] as const)
-    if (text(approval[field]) !== undefined) checkText(text(approval[field]) ?? '', `${at}/${field}`, scope, problems);
+    if (text(approval[field]) !== undefined)
+      checkText(text(approval[field]) ?? '', `${at}/${field}`, scope, problems, true);
   if (isArray(approval['show']))
     approval['show'].forEach((one, index) => {
-      if (isObject(one))
-        for (const field of ['title', 'value'] as const)
-          checkValue(one[field] ?? null, `${at}/show/${index}/${field}`, scope, problems);
+      if (!isObject(one)) return;
+      checkText(text(one['title']) ?? '', `${at}/show/${index}/title`, scope, problems, true);
+      checkValue(one['value'] ?? null, `${at}/show/${index}/value`, scope, problems);
     });
   if ('requiredWhen' in approval)
     checkExpressionField(

@@ -51,10 +51,14 @@ export const typeOfInputs = (inputs: JsonObject): PlanType => ({
   is: 'record',
   fields: Object.fromEntries(Object.entries(inputs).map(([name, schema]) => [name, typeOfSchema(schema)])),
 });
-export const planVariable: PlanType = {
+/** A plan has a version when its author gives it one. */
+export const planVariable = (plan: JsonObject): PlanType => ({
   is: 'record',
-  fields: { id: string, name: string, version: { is: 'int' }, owner: string, startedAt: string, labels: dyn },
-};
+  fields: {
+    ...{ id: string, name: string, owner: string, startedAt: string, labels: dyn },
+    ...('version' in plan && { version: { is: 'int' } }),
+  },
+});
 export const failureType: PlanType = dyn;
 
 const limits = { maxAstNodes: 1000, maxDepth: 100, maxListElements: 1000, maxMapEntries: 1000, maxCallArguments: 32 };

@@ -31,6 +31,8 @@ const unitOf = (word: string): string | undefined =>
 
 /** How a text that is no duration should have been written. */
 export function mendDuration(text: string): { readonly advice: string } {
+  const general = 'write one whole number and one unit: 500ms, 30s, 15m, 8h, 90d';
+  if (!/[1-9]/.test(text)) return { advice: general };
   const iso = /^P(?:(\d+)D)?(?:T(?:(\d+)H)?(?:(\d+)M)?(?:(\d+)S)?)?$/.exec(text);
   if (iso)
     return {
@@ -44,14 +46,14 @@ export function mendDuration(text: string): { readonly advice: string } {
   const worded = /^(\d+)\s*([a-z]+)$/i.exec(text.trim());
   const unit = worded && unitOf(worded[2] ?? '');
   if (unit === 'w') return { advice: `write "${Number(worded?.[1]) * 7}d"` };
-  if (unit !== undefined && unit !== null) return { advice: `write "${worded?.[1] ?? ''}${unit}"` };
+  if (unit !== undefined && unit !== null) return { advice: `write "${Number(worded?.[1])}${unit}"` };
   const parts = [...text.matchAll(/(\d+)\s*(d|h|m|s)(?![a-z])/gi)];
   if (parts.length > 1) {
     const total = (letter: string): number =>
       parts.filter(([, , one]) => one?.toLowerCase() === letter).reduce((sum, [, n]) => sum + Number(n), 0);
     return { advice: `use one number and one unit: "${shortest([total('d'), total('h'), total('m'), total('s')])}"` };
   }
-  return { advice: 'write one whole number and one unit: 500ms, 30s, 15m, 8h, 90d' };
+  return { advice: general };
 }
 function shortest([d, h, m, s]: readonly [number, number, number, number]): string {
   const seconds = d * 86_400 + h * 3600 + m * 60 + s;

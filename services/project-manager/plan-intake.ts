@@ -23,6 +23,15 @@ export function sizeProblems(plan: Json, inputs: JsonObject): readonly Problem[]
   return [{ severity: 'error', code: 'TOO_LARGE', pointer: '', line: 1, message }];
 }
 
+/** An answer that nobody could receive would tell of none. */
+const mostProblems = 1000;
+function limited(problems: readonly Problem[]): readonly Problem[] {
+  if (problems.length <= mostProblems) return problems;
+  const first = problems.slice(0, mostProblems);
+  const message = `There are ${problems.length} problems; the first ${mostProblems} are listed.`;
+  return [...first, { severity: 'error', code: 'TOO_LARGE', pointer: '', line: first.at(-1)?.line ?? 0, message }];
+}
+
 export interface Intake {
   readonly problems: readonly Problem[];
   /** The value as its author wrote it; kept with the plan. */
@@ -56,7 +65,7 @@ export function takeInPlan(
   const text = form.case === 'document' ? readPlanSource(form.value) : undefined;
   const value = text ? text.value : (toJson(PlanSchema, form.value as Plan) as Json);
   const found = text?.problems ?? [];
-  if (value === undefined) return { problems: found, value: null };
+  if (value === undefined) return { problems: limited(found), value: null };
   const tooLarge = sizeProblems(value, {});
   if (tooLarge.length > 0) return { problems: tooLarge, value: null };
   const checked = validatePlan(value, {
@@ -66,5 +75,5 @@ export function takeInPlan(
   });
   const problems = [...found, ...checked.problems].sort((a, b) => a.line - b.line);
   const isSound = !problems.some(({ severity }) => severity === 'error');
-  return { problems, value, ...(isSound && checked.plan && { plan: checked.plan }) };
+  return { problems: limited(problems), value, ...(isSound && checked.plan && { plan: checked.plan }) };
 }

@@ -27,6 +27,9 @@ const maxAliases = 100;
 /** As much as a plan may have in all: aliases of aliases make a short text long. */
 const maxWrittenOut = 1024 * 1024;
 
+/** Of the pointers to everything in a plan together: a long key stands in each of those under it. */
+const maxPlaces = 64 * 1024 * 1024;
+
 /** Reads YAML 1.2 (core schema, one document, no tags, no merge keys) or JSON, which is a part of it. */
 export function readPlanSource(text: string): ParsedSource {
   const tooDeep = lineTooDeep(text);
@@ -65,13 +68,10 @@ export function readPlanSource(text: string): ParsedSource {
     if (!said.has(`${line} ${words}`)) error('SYNTAX', '', line, words);
     said.add(`${line} ${words}`);
   }
-  const nodes = new Map<string, ParsedNode>();
-  index(document.contents, '', nodes, (pointer, key, offset) => {
-    error('DUPLICATE_KEY', pointer, lineAt(offset), `The key "${key}" stands twice in this map; keep one.`);
-  });
-  const { aliases, characters } = checkNodes(document.contents, (offset, message) => {
+  const { aliases, characters, places } = checkNodes(document.contents, (offset, message) => {
     error('SYNTAX', '', lineAt(offset), message);
   });
+  if (places > maxPlaces) return unread('TOO_LARGE', 1, 'Keys are too long for what stands under them; shorten them.');
   if (aliases > maxAliases) error('TOO_LARGE', '', 1, `There are ${aliases} aliases, more than ${maxAliases}.`);
   if (characters > maxWrittenOut)
     error(
@@ -80,6 +80,10 @@ export function readPlanSource(text: string): ParsedSource {
       1,
       'With its aliases written out the plan has more than 1 MiB; put what is large into artifacts.',
     );
+  const nodes = new Map<string, ParsedNode>();
+  index(document.contents, '', nodes, (pointer, key, offset) => {
+    error('DUPLICATE_KEY', pointer, lineAt(offset), `The key "${key}" stands twice in this map; keep one.`);
+  });
   const lineOf = (pointer: string): number => {
     for (let at = pointer; ; at = at.slice(0, Math.max(0, at.lastIndexOf('/')))) {
       const node = nodes.get(at);
@@ -122,11 +126,13 @@ function lineOfDirective(text: string): number | undefined {
 function checkNodes(
   root: ParsedNode,
   error: (offset: number, message: string) => void,
-): { readonly aliases: number; readonly characters: number } {
+): { readonly aliases: number; readonly characters: number; readonly places: number } {
   let aliases = 0;
   // Of an anchor that is still open the weight is not known: what it names is being read.
   const anchors = new Map<string, number | undefined>();
-  const weigh = (node: ParsedNode | null): number => {
+  let places = 0;
+  const weigh = (node: ParsedNode | null, place = 0): number => {
+    places += place;
     if (!node) return 1;
     if (isAlias(node)) {
       aliases += 1;
@@ -139,19 +145,20 @@ function checkNodes(
       error(node.range[0], 'A plan has no tags; put a text in quotes, write numbers plainly.');
     if (node.anchor !== undefined) anchors.set(node.anchor, undefined);
     let weight = isScalar(node) && typeof node.value === 'string' ? node.value.length : 1;
-    if (isSeq(node)) for (const one of node.items) weight += weigh(one);
+    if (isSeq(node)) for (const one of node.items) weight += weigh(one, place + 8);
     if (isMap(node))
       for (const { key, value } of node.items) {
         if (!isScalar(key) || key.value === null) error(node.range[0], 'A key of a map is a text.');
         else if (key.type === 'PLAIN' && key.source === '<<')
           error(key.range[0], 'There are no merge keys (<<); write these fields out, or quote the key.');
-        weight += (isScalar(key) ? weigh(key) : 1) + weigh(value);
+        const length = isScalar(key) ? String(key.value).length : 1;
+        weight += (isScalar(key) ? weigh(key) : 1) + weigh(value, place + length + 1);
       }
     if (node.anchor !== undefined) anchors.set(node.anchor, weight);
     return weight;
   };
   const characters = weigh(root);
-  return { aliases, characters };
+  return { aliases, characters, places };
 }
 
 const maxOpen = 500;

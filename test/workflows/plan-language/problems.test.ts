@@ -1,0 +1,82 @@
+import { readPlanSource } from '../../../services/runtime/plan-source';
+import type { Json } from '../../../workflows/contracts/json';
+import { validatePlan } from '../../../workflows/plan-language';
+
+const inputs = {
+  flag: { type: 'boolean' },
+  names: { type: 'array', items: { type: 'string' } },
+  open: {},
+};
+/** Code and place of each problem of a plan with this task. */
+const ofTask = (task: Record<string, Json>, plan: Record<string, Json> = {}): readonly string[] =>
+  validatePlan({ name: 'p', inputs, tasks: [{ id: 'a', capability: 'echo', ...task }], ...plan }).problems.map(
+    ({ code, pointer }) => `${code} ${pointer}`,
+  );
+const words = (task: Record<string, Json>): readonly string[] =>
+  validatePlan({ name: 'p', inputs, tasks: [{ id: 'a', capability: 'echo', ...task }] }).problems.map(
+    ({ message }) => message,
+  );
+const expression = (source: string): string => `\${{ ${source} }}`;
+
+describe('problems', () => {
+  it('are told once each, whatever else would be wrong with the same words', () => {
+    expect(ofTask({ needs: ['b-c'] })).toEqual(['BAD_VALUE /tasks/0/needs/0']);
+    expect(ofTask({ needs: [expression('inputs.open')] })).toEqual(['EXPRESSION_NOT_ALLOWED /tasks/0/needs/0']);
+    expect(ofTask({ secrets: { a: expression('inputs.open') } })).toEqual([
+      'EXPRESSION_NOT_ALLOWED /tasks/0/secrets/a',
+    ]);
+    expect(ofTask({ heartbeat: '20m' })).toEqual(['BAD_VALUE /tasks/0/heartbeat']);
+    expect(ofTask({ when: '' })).toEqual(['EXPRESSION_REQUIRED /tasks/0/when']);
+    expect(ofTask({ approval: { by: [''] } })).toEqual(['BAD_VALUE /tasks/0/approval/by/0']);
+    expect(ofTask({ with: { x: expression('item.a + item.b') } })).toEqual(['UNKNOWN_VARIABLE /tasks/0/with/x']);
+  });
+
+  it('hold remedies that are right', () => {
+    expect(words({ timeout: '0s' })).toEqual([expect.stringContaining('write one whole number and one unit')]);
+    expect(words({ timeout: '010s' })).toEqual(['"010s" is not a duration; write "10s".']);
+    expect(words({ when: '{{ inputs.flag }}' })).toEqual(['when must be an expression; write ${{ inputs.flag }}.']);
+    expect(words({ when: '${inputs.flag}' })).toEqual(['when must be an expression; write ${{ inputs.flag }}.']);
+    expect(words({ capability: '日本' })).toEqual([expect.stringContaining('write "work"')]);
+    expect(words({ approval: { by: ['*'] } })).toEqual([expect.stringContaining('group:maintainers')]);
+    expect(words({ id: '' })).toContain('id is empty; write one.');
+    expect(words({ '{{source}}': 1 })[0]).toContain('"{{source}}"');
+    expect(words({ zzz: 1 })[0]).not.toContain('concurrencyGroup');
+  });
+
+  it.each<[string, Record<string, Json>, string]>([
+    ['an expression in a key', { with: { [expression('inputs.open')]: 1 } }, 'EXPRESSION_NOT_ALLOWED'],
+    ['an expression in a schema', { output: { default: [expression('plan.id')] } }, 'EXPRESSION_NOT_ALLOWED'],
+    ['a type of failure that none can have', { retry: { nonRetryable: ['my failure'] } }, 'BAD_VALUE'],
+    ['a version that the plan does not have', { with: { x: expression('plan.version') } }, 'UNKNOWN_PROPERTY'],
+    ['a title that is a list', { title: expression('inputs.names') }, 'EXPRESSION_TYPE'],
+    ['a heading that is null', { approval: { by: ['role:aats-admin'], title: expression('null') } }, 'EXPRESSION_TYPE'],
+    ['bytes', { with: { x: expression('b"abc"') } }, 'EXPRESSION_TYPE'],
+    ['a time as a value', { with: { x: expression('timestamp("2026-01-01T00:00:00Z")') } }, 'EXPRESSION_TYPE'],
+    ['an unsigned number', { with: { x: expression('1u') } }, 'EXPRESSION_TYPE'],
+    ['a function that is not offered', { with: { x: expression('"a".lastIndexOf("a")') } }, 'BAD_EXPRESSION'],
+    ['a clock', { with: { x: expression('now()') } }, 'BAD_EXPRESSION'],
+    ['secrets inside with', { with: { secrets: {} } }, 'MISPLACED_FIELD'],
+  ])('name %s', (_, task, code) => {
+    expect(ofTask(task).map((one) => one.split(' ')[0])).toEqual([code]);
+  });
+
+  it('name more than 100 inputs', () => {
+    const many = Object.fromEntries(Array.from({ length: 101 }, (_, at) => [`i${at}`, { type: 'string' }]));
+    expect(ofTask({}, { inputs: many })).toEqual(['TOO_LARGE /inputs']);
+  });
+
+  it('leave alone what type() is compared with', () => {
+    expect(ofTask({ when: expression('type(inputs.open) == string') })).toEqual([]);
+  });
+
+  it('of names of a megabyte are found within seconds, and are not as long themselves', () => {
+    const [problem] = validatePlan({
+      name: 'p',
+      tasks: [{ id: 'a', capability: 'e', ['z'.repeat(900_000)]: 1 }],
+    }).problems;
+    expect(problem?.message.length).toBeLessThan(2000);
+    const { value, problems } = readPlanSource(`{ "${'k'.repeat(500_000)}": [${'1,'.repeat(200_000)}] }`);
+    expect(value).toBeUndefined();
+    expect(problems.map(({ code }) => code)).toEqual(['TOO_LARGE']);
+  });
+});
