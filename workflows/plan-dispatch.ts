@@ -1,5 +1,5 @@
 import { ExpressionFailure } from './expressions';
-import { argumentsOf, describe } from './plan-arguments';
+import { argumentsOf, describe, fillAnswer } from './plan-arguments';
 import { fail, succeed, toBeApproved } from './plan-outcome';
 import { recall } from './plan-results';
 import { definitionOf, enter, type PlanRun, type TaskRun, taskOf, topOf } from './plan-state';
@@ -67,9 +67,12 @@ const isUnderWay = ({ state }: TaskRun): boolean =>
 function start(run: PlanRun, task: TaskRun, now: number, sends: boolean): boolean {
   if (!sends && run.early.get(task.id)?.attempt !== task.attempt + 1) return false;
   try {
-    if (isTurnOver(run) || (!task.arguments && !recall(run, run.reads.get(topOf(task)) ?? []))) return false;
+    const isFirst = task.tries === 0;
+    const evaluates = isFirst || !task.arguments;
+    if (isTurnOver(run) || (evaluates && !recall(run, run.reads.get(topOf(task)) ?? []))) return false;
+    if (isFirst && definitionOf(run, task).approval?.at === 'before') fillAnswer(run, task);
     const args = argumentsOf(run, task);
-    if (task.tries === 0) describe(run, task, args);
+    if (isFirst) describe(run, task, args);
     send(run, task, args, now);
   } catch (error) {
     if (!(error instanceof ExpressionFailure)) throw error;

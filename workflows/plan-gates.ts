@@ -5,7 +5,6 @@ import type { ApprovalDefinition } from './contracts/plan-definition';
 import { longestReason } from './approval-policy';
 import { approvalDigest } from './digest';
 import { ExpressionFailure, evaluateToText, evaluateValue } from './expressions';
-import { fillAnswer } from './plan-arguments';
 import { fail, succeed } from './plan-outcome';
 import { scopeFor } from './plan-scope';
 import { definitionOf, enter, enterPlan, type PlanRun, runsOf, type TaskRun } from './plan-state';
@@ -132,14 +131,8 @@ export function applyOutcome(run: PlanRun, outcome: ApprovalOutcome, now: number
     status: 'approved',
     ...(decidedBy !== undefined && { decidedBy }),
   };
-  try {
-    if (outcome.subject && task.items === undefined) task.arguments = outcome.subject;
-    for (const one of runsOf(run, task)) fillAnswer(run, one);
-  } catch (error) {
-    if (!(error instanceof ExpressionFailure)) throw error;
-    fail(run, task, { type: 'ExpressionFailed', message: error.message }, now);
-    return;
-  }
+  // What comes from the answer is filled in when the task is sent: results that it reads may have to be fetched first.
+  if (outcome.subject && task.items === undefined) task.arguments = outcome.subject;
   enter(run, task, 'queued', now);
   if (task.items === undefined) run.queue.push(task.id);
   else for (const item of runsOf(run, task)) enter(run, item, 'queued', now);
