@@ -1,6 +1,7 @@
 import type { Json, JsonObject } from './contracts/json';
 import type { PlanDefinition } from './contracts/plan-definition';
 import { validateValue } from './json-schema';
+import { unkeptMessage, unkeptPlaces } from './plan-values';
 import { didYouMean, escapePointer, type Problem } from './plan-problems';
 
 /** The inputs of a plan with defaults filled in, and everything that is wrong with them. */
@@ -17,6 +18,7 @@ export function checkInputs(
     if (value === undefined) error('MISSING_FIELD', '', `The plan needs the input "${name}".`);
     else {
       inputs[name] = value;
+      for (const at of unkeptPlaces(value)) error('BAD_VALUE', `/${name}${at}`, unkeptMessage);
       for (const { pointer, message } of validateValue(schema, value).slice(0, 5))
         error('SCHEMA_MISMATCH', `/${name}${pointer}`, `The input "${name}" does not fit its schema: ${message}`);
     }

@@ -7,7 +7,7 @@ import { createProblemList, didYouMean, type Problem } from './plan-problems';
 import { checkShape } from './plan-shape';
 import { checkPlanUses, checkTasks } from './plan-tasks-check';
 import { planVariable, typeOfInputs } from './plan-types';
-import { isArray, isObject } from './plan-values';
+import { isArray, isObject, unkeptMessage, unkeptPlaces } from './plan-values';
 
 export type { PlanDirectory } from './plan-approval-check';
 
@@ -38,6 +38,7 @@ export function validatePlan(
     problems.error('WRONG_TYPE', '', 'A plan is a map with name and tasks.');
     return { problems: problems.all() };
   }
+  for (const at of unkeptPlaces(value)) problems.error('BAD_VALUE', at, unkeptMessage);
   checkShape(value, problems, served);
   const graph = checkTasks(value, '', problems);
   checkPlanUses(

@@ -62,6 +62,24 @@ function shortest([d, h, m, s]: readonly [number, number, number, number]): stri
   return seconds % 60 === 0 ? `${seconds / 60}m` : `${seconds}s`;
 }
 
+/** Characters that no store keeps as they are: U+0000, and half of a pair. */
+const unkept = /\0|[\ud800-\udbff](?![\udc00-\udfff])|(?<![\ud800-\udbff])[\udc00-\udfff]/;
+
+/** Where a text, or a key, cannot be kept as it is; the first twenty. */
+export function unkeptPlaces(value: Json, pointer = '', found: string[] = []): readonly string[] {
+  if (found.length >= 20) return found;
+  if (typeof value === 'string' && unkept.test(value)) found.push(pointer);
+  else if (isArray(value)) value.forEach((one, index) => unkeptPlaces(one, `${pointer}/${index}`, found));
+  else if (isObject(value))
+    for (const [key, one] of Object.entries(value)) {
+      if (unkept.test(key)) found.push(pointer);
+      else unkeptPlaces(one, `${pointer}/${key.replaceAll('~', '~0').replaceAll('/', '~1')}`, found);
+    }
+  return found;
+}
+export const unkeptMessage =
+  'Here stands the character U+0000 or half a character, which cannot be kept; leave it out.';
+
 export const isObject = (value: Json | undefined): value is JsonObject =>
   typeof value === 'object' && value !== null && !Array.isArray(value);
 export const isArray = (value: Json | undefined): value is readonly Json[] => Array.isArray(value);

@@ -1,5 +1,6 @@
 import { readPlanSource } from '../../../services/runtime/plan-source';
 import type { Json } from '../../../workflows/contracts/json';
+import { checkInputs } from '../../../workflows/plan-inputs';
 import { validatePlan } from '../../../workflows/plan-language';
 
 const inputs = {
@@ -58,6 +59,18 @@ describe('problems', () => {
     ['secrets inside with', { with: { secrets: {} } }, 'MISPLACED_FIELD'],
   ])('name %s', (_, task, code) => {
     expect(ofTask(task).map((one) => one.split(' ')[0])).toEqual([code]);
+  });
+
+  it('name characters that no store keeps, in a plan and in its inputs', () => {
+    expect(ofTask({ title: 'a\0b', with: { x: { y: ['\ud83d', '😀'] } } })).toEqual([
+      'BAD_VALUE /tasks/0/title',
+      'BAD_VALUE /tasks/0/with/x/y/0',
+    ]);
+    expect(ofTask({ with: { 'a\0': 1 } })).toEqual(['BAD_VALUE /tasks/0/with']);
+    const { plan } = validatePlan({ name: 'p', inputs: { x: {} }, tasks: [{ id: 'a', capability: 'echo' }] });
+    expect(plan && checkInputs(plan, { x: ['a\0'] }).problems.map(({ code, pointer }) => `${code} ${pointer}`)).toEqual(
+      ['BAD_VALUE /inputs/x/0'],
+    );
   });
 
   it('name more than 100 inputs', () => {
