@@ -66,6 +66,8 @@ const mostEarly = 5000;
 
 /** The last word of an attempt is worth more than that it began. */
 function keepEarly(run: PlanRun, report: TaskReport): void {
+  // An item may come to be; a task that is not in the plan never does.
+  if (report.taskId.length > longestName || !run.tasks.has(report.taskId.split('.')[0] ?? '')) return;
   const known = run.early.get(report.taskId);
   if (known ? known.kind !== 'started' : run.early.size >= mostEarly) return;
   run.early.set(report.taskId, report);

@@ -223,7 +223,7 @@ function taskType(task: JsonObject, isSure: boolean): PlanType {
       output,
       status: { is: 'string' },
       failure,
-      approval: dyn,
+      ...('approval' in task && { approval: dyn }),
       ...(forEach !== undefined && {
         items: {
           is: 'list',

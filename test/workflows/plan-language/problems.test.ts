@@ -78,6 +78,18 @@ describe('problems', () => {
     expect(ofTask({}, { inputs: many })).toEqual(['TOO_LARGE /inputs']);
   });
 
+  it('name the approval of a task that has none', () => {
+    const tasks = (first: Record<string, Json>): Json => ({
+      name: 'p',
+      tasks: [
+        { id: 'a', capability: 'echo', ...first },
+        { id: 'b', capability: 'echo', needs: ['a'], with: { x: expression('tasks.a.approval.reason') } },
+      ],
+    });
+    expect(validatePlan(tasks({})).problems.map(({ code }) => code)).toEqual(['UNKNOWN_PROPERTY']);
+    expect(validatePlan(tasks({ approval: { by: ['role:aats-admin'] } })).problems).toEqual([]);
+  });
+
   it('leave alone what type() is compared with', () => {
     expect(ofTask({ when: expression('type(inputs.open) == string') })).toEqual([]);
   });
@@ -88,7 +100,7 @@ describe('problems', () => {
       tasks: [{ id: 'a', capability: 'e', ['z'.repeat(900_000)]: 1 }],
     }).problems;
     expect(problem?.message.length).toBeLessThan(2000);
-    const { value, problems } = readPlanSource(`{ "${'k'.repeat(500_000)}": [${'1,'.repeat(200_000)}] }`);
+    const { value, problems } = readPlanSource(`{ "${'k'.repeat(300_000)}": [${'1,'.repeat(1000)}] }`);
     expect(value).toBeUndefined();
     expect(problems.map(({ code }) => code)).toEqual(['TOO_LARGE']);
   });
