@@ -1,3 +1,5 @@
+import type { PlanSource } from '../../../proto/aats/project/v1/project_pb';
+import { takeInPlan } from '../../../services/project-manager/plan-intake';
 import { readPlanSource } from '../../../services/runtime/plan-source';
 import type { Json } from '../../../workflows/contracts/json';
 import { checkInputs } from '../../../workflows/plan-inputs';
@@ -92,6 +94,14 @@ describe('problems', () => {
 
   it('leave alone what type() is compared with', () => {
     expect(ofTask({ when: expression('type(inputs.open) == string') })).toEqual([]);
+  });
+
+  it('of thousands are answered by the first thousand, and how many there are', () => {
+    const value = JSON.stringify({ ...Object.fromEntries(Array.from({ length: 2500 }, (_, at) => [`k${at}`, 1])) });
+    const { problems, plan } = takeInPlan({ source: { case: 'document', value } } as PlanSource, 'jonas', {});
+    expect(plan).toBeUndefined();
+    expect(problems).toHaveLength(1001);
+    expect(problems.at(-1)?.message).toBe('There are 2502 problems; the first 1000 are listed.');
   });
 
   it('of names of a megabyte are found within seconds, and are not as long themselves', () => {
