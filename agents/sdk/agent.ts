@@ -1,6 +1,5 @@
 import { randomUUID } from 'node:crypto';
 import { setMaxListeners } from 'node:events';
-import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { CommunicationCoordinator } from '../../proto/aats/communication/v1/communication_pb';
@@ -20,6 +19,7 @@ import { type Outcome, perform } from './perform';
 import { rabbitmqTransport } from './rabbitmq-transport';
 import { createSlots, type Slot } from './slots';
 import type { Delivery } from './transport';
+import { emptyWorkFolder } from './work-folder';
 
 export interface AgentOptions {
   readonly agentId: string;
@@ -41,10 +41,7 @@ export async function runAgent(options: AgentOptions, lifecycle: Lifecycle): Pro
   const { agentId, capacity, capabilities, config } = options;
   const { logger } = lifecycle;
   const names = capabilities.map(({ name }) => name);
-  // Attempts of a process that was killed left theirs behind.
-  const folders = join(config.AATS_AGENT_DATA_DIR, 'work', agentId);
-  await rm(folders, { recursive: true, force: true });
-  await mkdir(folders, { recursive: true, mode: 0o711 });
+  const folders = await emptyWorkFolder(config.AATS_AGENT_DATA_DIR, agentId);
   const credentials = clientCredentials(readTls(config));
   const coordinator = createGrpcClient(CommunicationCoordinator, {
     address: config.AATS_COORDINATOR_ADDRESS,
