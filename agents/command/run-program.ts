@@ -57,14 +57,14 @@ const lookEveryMs = 250;
  * group: on abort (then it rejects with the signal's reason), at a limit, and when it leaves children behind. It runs in
  * a process namespace where that is possible; elsewhere its children are looked for. Rejects when the program cannot be
  * started at all; a bad exit code is a result. One process gets no more memory than all may have (RLIMIT_DATA, so it is
- * told before it is ended). Needs `prlimit`, for another user
- * `setpriv` (both util-linux), and `/proc`.
+ * told before it is ended). Needs `prlimit`, for another user `setpriv` (both util-linux), and `/proc`.
  */
 export async function runProgram(run: ProgramRun): Promise<ProgramResult> {
   run.signal.throwIfAborted();
   const { memoryBytes, processes, fileBytes, outputBytes, timeoutMs } = run.limits;
   const mark = ['AATS_RUN', randomUUID()] as const;
   const dropped = run.owner?.user === undefined ? [] : await giveTo(run.owner.user, run.owner.folder);
+  run.signal.throwIfAborted();
   const began = performance.now();
   const limits = [`--data=${memoryBytes}`, `--fsize=${fileBytes}`, '--core=0'];
   const isolated = isolation();

@@ -1,4 +1,5 @@
-import { chmodSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { userInfo } from 'node:os';
 import { join } from 'node:path';
 import { isolation } from '../../agents/command/isolation';
 import { runProgram } from '../../agents/command/run-program';
@@ -165,6 +166,25 @@ describe('command agent', () => {
     const { stdout, stderr } = await running;
     expect(stdout.trim().split(/\s+/)).toEqual([user, 'nogroup', user, user, 'NoNewPrivs:', '1']);
     expect(stderr).toMatch(/secret: Permission denied[^]*Operation not permitted/);
+  });
+
+  it('begins nothing when it is cancelled while the folder changes hands', async () => {
+    const stop = new AbortController();
+    const { folder } = await desk.work();
+    const user = process.getuid?.() === 0 ? 'nobody' : userInfo().username;
+    const running = runProgram({
+      program: '/usr/bin/touch',
+      arguments: [join(desk.base, 'begun')],
+      folder,
+      environment: {},
+      limits: { timeoutMs: 10_000, outputBytes: 1000, memoryBytes: 100e6, processes: 5, fileBytes: 1000 },
+      owner: { user, folder },
+      signal: stop.signal,
+    });
+    chmodSync(desk.base, 0o777);
+    stop.abort(new Error('no longer wanted'));
+    await expect(running).rejects.toThrow('no longer wanted');
+    expect(existsSync(join(desk.base, 'begun'))).toBe(false);
   });
 
   it('lets a program end itself when it is told to, and says what ended it', async () => {
