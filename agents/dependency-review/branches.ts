@@ -1,5 +1,5 @@
-import { access, cp, mkdir, rm } from 'node:fs/promises';
-import { join } from 'node:path';
+import { access, cp, mkdir } from 'node:fs/promises';
+import { basename, join } from 'node:path';
 import semver from 'semver';
 import type { ArtifactReference } from '../../workflows/contracts/json';
 import { keepJson } from './documents';
@@ -36,12 +36,12 @@ export async function applyUpgrades(
   await git(repository, 'init', '--quiet', '--bare', '--initial-branch=main');
 
   const folder = join(work.folder, 'copy');
-  await cp(await unpackProject(work, project), folder, { recursive: true });
+  // A repository in the archive, also below its top, would bring its own hooks and settings, which git acts on.
+  const filter = (path: string): boolean => basename(path) !== '.git';
+  await cp(await unpackProject(work, project), folder, { recursive: true, filter });
   const known = new Map((await ownDependencies(folder)).map((one) => [one.name, one]));
   const foreign = upgrades.find(({ name }) => !known.has(name));
   if (foreign) throw taskFailed('InvalidInput', `${foreign.name} is no dependency of the project`);
-  // A repository inside the archive would bring its own hooks and settings.
-  await rm(join(folder, '.git'), { recursive: true, force: true });
   await git(folder, 'init', '--quiet', '--initial-branch=main', '--template=');
   await commitAll('The project as given');
   await git(folder, 'checkout', '--quiet', '-b', branch, '--');

@@ -30,6 +30,9 @@ export function npmOf(work: Work, { npmEnvironment }: Workplace): Tool {
       arguments: [
         ...args,
         '--ignore-scripts',
+        // A project's .npmrc may say much, and not what runs here or that packages go elsewhere than into its copy.
+        '--git=git',
+        '--no-global',
         '--no-audit',
         '--no-fund',
         '--no-update-notifier',

@@ -1,6 +1,8 @@
+import { execFileSync } from 'node:child_process';
 import { existsSync, readdirSync } from 'node:fs';
-import { cp, readFile, writeFile } from 'node:fs/promises';
+import { cp, mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import * as tar from 'tar';
 import { dependencyReviewCapabilities } from '../../agents/dependency-review/capabilities';
 import type { Comparison, Evidence } from '../../agents/dependency-review/compare';
 import type { Inventory, Outdated } from '../../agents/dependency-review/inventory';
@@ -181,6 +183,43 @@ describe('dependency review', () => {
     await expect(
       run('npm-apply', { project, branch: 'b', upgrades: [{ name: 'is-odd', to: '3.0.1' }] }),
     ).rejects.toMatchObject({ type: 'InvalidInput', message: 'is-odd is no dependency of the project' });
+  }, 90_000);
+
+  it('runs nothing of the archive as the agent, whatever settings of npm and git it brings', async () => {
+    const marker = join(desk.base, 'ran');
+    const folder = join(desk.base, 'hostile');
+    const tool = (cwd: string, program: string, ...args: string[]): string =>
+      execFileSync(program, args, { cwd, encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] });
+    const git = (cwd: string, ...args: string[]): string =>
+      tool(cwd, 'git', '-c', 'user.name=x', '-c', 'user.email=x@localhost', ...args);
+    const repositoryWith = async (path: string, manifest: object): Promise<void> => {
+      await mkdir(path, { recursive: true });
+      await writeFile(join(path, 'package.json'), JSON.stringify(manifest));
+      git(path, 'init', '--quiet');
+      git(path, 'add', '.');
+      git(path, 'commit', '--quiet', '--message', 'x');
+    };
+    await repositoryWith(join(desk.base, 'elsewhere'), { name: 'elsewhere', version: '1.0.0' });
+    await repositoryWith(join(folder, 'vendor', 'inner'), { name: 'inner' });
+    git(join(folder, 'vendor', 'inner'), 'config', 'core.fsmonitor', `touch ${marker}-git; false`);
+    const dependencies = { ms: '2.1.2', elsewhere: `git+file://${desk.base}/elsewhere` };
+    const test = `node -e "require('assert').equal(require('ms/package.json').version, '2.1.3')"`;
+    await writeFile(join(folder, 'package.json'), JSON.stringify({ name: 'hostile', dependencies, scripts: { test } }));
+    tool(folder, 'npm', 'install', '--package-lock-only', '--no-audit');
+    await writeFile(join(folder, 'git'), `#!/bin/sh\ntouch ${marker}-npm\nexec git "$@"\n`, { mode: 0o755 });
+    await writeFile(join(folder, '.npmrc'), 'git=./git\nglobal=true\n');
+    const file = join(desk.base, 'hostile.tgz');
+    await tar.c({ cwd: folder, file, gzip: true }, ['.']);
+    const hostile = await desk.keep({
+      name: 'hostile.tgz',
+      mediaType: 'application/gzip',
+      bytes: await readFile(file),
+    });
+
+    const upgrades = [{ name: 'ms', to: '2.1.3' }];
+    expect(await run<TestResult>('npm-test', { project: hostile, upgrades })).toMatchObject({ passed: true });
+    await run('npm-apply', { project: hostile, branch: 'b', upgrades });
+    expect(readdirSync(desk.base).filter((name) => name.startsWith('ran'))).toEqual([]);
   }, 90_000);
 
   describe('report', () => {
