@@ -145,6 +145,10 @@ export class ServiceFailure extends Error {
   }
 }
 
+/** What the transport found, without the words around it: "No connection established. Last error: Error: … Resolution note: ". */
+const whyAway = (details: string): string =>
+  /Last error: (?:Error: )?(.+?)\. Resolution note:/.exec(details)?.[1] ?? details;
+
 export function fromGrpcError(error: ServiceError): ServiceFailure {
   const [packed] = error.metadata.get(failureHeader);
   if (Buffer.isBuffer(packed)) {
@@ -153,7 +157,7 @@ export function fromGrpcError(error: ServiceError): ServiceFailure {
   }
   if (error.code === status.CANCELLED) return new ServiceFailure('Cancelled', 'the call was cancelled');
   if (error.code === status.UNAVAILABLE || error.code === status.DEADLINE_EXCEEDED)
-    return new ServiceFailure('WorkflowUnavailable', `the service does not answer: ${error.details}`);
+    return new ServiceFailure('WorkflowUnavailable', `the service does not answer: ${whyAway(error.details)}`);
   if (error.code === status.UNAUTHENTICATED) return new ServiceFailure('Unauthenticated', error.details);
   // A stream that was given up has no room for more than its code: "Bandwidth exhausted …".
   if (error.code === status.RESOURCE_EXHAUSTED)

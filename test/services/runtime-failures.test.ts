@@ -27,6 +27,12 @@ describe('failures at the edge', () => {
     expect(fromGrpcError(error)).toMatchObject({ type, message: 'as it is', details });
   });
 
+  it('say why a service could not be reached, and nothing around it', () => {
+    const details = 'No connection established. Last error: Error: connect ECONNREFUSED 127.0.0.1:1. Resolution note: ';
+    const error = Object.assign(new Error(), { code: status.UNAVAILABLE, details, metadata: new Metadata() });
+    expect(fromGrpcError(error).message).toBe('the service does not answer: connect ECONNREFUSED 127.0.0.1:1');
+  });
+
   it('say that trying again helps by statuses that mean so', () => {
     const hopeful = [status.UNAVAILABLE, status.RESOURCE_EXHAUSTED, status.DEADLINE_EXCEEDED];
     for (const type of types)
