@@ -91,12 +91,13 @@ function overview({ inventory, baseline, tests }: Review, rows: readonly Row[]):
     ? `The project's own tests ${baseline.passed ? 'pass' : '**fail**'} before any upgrade` +
       (baseline.passed ? ` (${seconds(baseline.milliseconds)}).` : ', so a red run below says little.')
     : "Whether the project's own tests pass before any upgrade could not be found out.";
+  const notRun = rows.filter(({ test }) => !test).length;
   const parts = [
     `Of ${countOf(all, 'direct dependency', 'direct dependencies')} ${outdated.length === 0 ? 'none is' : `**${outdated.length + left.length}** ${outdated.length + left.length === 1 ? 'is' : 'are'}`} outdated${risks.length > 0 ? `: ${risks.join(', ')}` : ''}.`,
     ...(rows.length > 0
       ? [
           before,
-          `They pass with ${tests.filter(({ passed }) => passed).length} of the ${rows.length} upgrades, each tried alone in a copy of its own.`,
+          `They pass with ${tests.filter(({ passed }) => passed).length} of the ${rows.length} upgrades, each tried alone in a copy of its own${notRun > 0 ? `; with ${notRun} they were not run` : ''}.`,
         ]
       : []),
   ];

@@ -287,6 +287,7 @@ describe('dependency review', () => {
       });
       expect(text).toContain('Of 4 direct dependencies **3** are outdated: 1 of high risk, 1 of low risk.');
       expect(text).toContain("The project's own tests pass before any upgrade (1.2 s). They pass with 1 of the 3");
+      expect(text).toContain('of its own; with 1 they were not run.');
       expect(text).toContain('Advice: **take** a; **hold** b, c.');
       expect(text).toContain('| b | 1.0.0 | 2.0.0 | patch | high | FAIL | hold | the tests fail with it |');
       expect(text).toContain('| c | 0.1.0 | 0.1.1 | ? | not known | not run | hold | could not be compared |');
