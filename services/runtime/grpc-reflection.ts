@@ -1,7 +1,7 @@
-import { create, type DescFile, toBinary } from '@bufbuild/protobuf';
-import { FileDescriptorSetSchema } from '@bufbuild/protobuf/wkt';
+import { type DescFile, toBinary } from '@bufbuild/protobuf';
+import { FileDescriptorProtoSchema } from '@bufbuild/protobuf/wkt';
 import type { Server, ServiceDefinition, UntypedServiceImplementation } from '@grpc/grpc-js';
-import { loadFileDescriptorSetFromBuffer } from '@grpc/proto-loader';
+import type { PackageDefinition } from '@grpc/proto-loader';
 import { ReflectionService } from '@grpc/reflection';
 import { toEdgeFailure, toGrpcStatus } from './failure-status';
 import { type AnyCall, identify } from './grpc-caller';
@@ -18,10 +18,11 @@ export function addReflection(server: Server, services: readonly Implemented[], 
     files.set(file.name, file);
   };
   for (const { service } of services) visit(service.file);
-  const set = create(FileDescriptorSetSchema, { file: [...files.values()].map((file) => file.proto) });
-  const reflection = new ReflectionService(
-    loadFileDescriptorSetFromBuffer(Buffer.from(toBinary(FileDescriptorSetSchema, set))),
+  // The files as they are. proto-loader would merge those of a package and drop their imports: clients cannot link that.
+  const fileDescriptorProtos = [...files.values()].map(({ proto }) =>
+    Buffer.from(toBinary(FileDescriptorProtoSchema, proto)),
   );
+  const reflection = new ReflectionService({ files: { fileDescriptorProtos } } as unknown as PackageDefinition);
   const guarded = new Proxy(server, {
     get: (target, property) =>
       property !== 'addService'

@@ -1,4 +1,7 @@
 import { getEventListeners } from 'node:events';
+import { createFileRegistry, fromBinary } from '@bufbuild/protobuf';
+import { BinaryReader } from '@bufbuild/protobuf/wire';
+import { type FileDescriptorProto, FileDescriptorProtoSchema } from '@bufbuild/protobuf/wkt';
 import { Client, loadPackageDefinition, type ServiceClientConstructor } from '@grpc/grpc-js';
 import { service as healthService } from 'grpc-health-check';
 import { pino } from 'pino';
@@ -299,7 +302,29 @@ describe('gRPC', () => {
         const symbol = Buffer.from('aats.project.v1.ProjectManager');
         stream.end(Buffer.concat([Buffer.from([0x22, symbol.length]), symbol]));
       });
-    expect((await ask(agent)).includes('aats/project/v1/project.proto')).toBe(true);
+    const files = filesIn(await ask(agent));
+    const whole = files.find(({ name }) => name === 'aats/project/v1/project.proto');
+    if (!whole) throw new Error('the file of the service is missing');
+    const linked = createFileRegistry(whole, (name) => files.find((file) => file.name === name));
+    expect(linked.getService('aats.project.v1.ProjectManager')?.methods).toHaveLength(ProjectManager.methods.length);
     await expect(ask({ ca: authority.ca })).rejects.toMatchObject({ code: 16 });
   });
 });
+
+/** ServerReflectionResponse.file_descriptor_response = 4, its file_descriptor_proto = 1. */
+function filesIn(response: Uint8Array): readonly FileDescriptorProto[] {
+  return fieldsOf(response, 4)
+    .flatMap((part) => fieldsOf(part, 1))
+    .map((bytes) => fromBinary(FileDescriptorProtoSchema, bytes));
+}
+
+function fieldsOf(message: Uint8Array, wanted: number): readonly Uint8Array[] {
+  const reader = new BinaryReader(message);
+  const found: Uint8Array[] = [];
+  while (reader.pos < reader.len) {
+    const [field, type] = reader.tag();
+    if (field === wanted) found.push(reader.bytes());
+    else reader.skip(type, field);
+  }
+  return found;
+}
