@@ -6,6 +6,7 @@ import { within } from '../../activities/within';
 import { topics, type TaskReport } from '../../workflows/contracts/messages';
 import type { ChangeSet } from '../../workflows/contracts/plan';
 import type { Logger } from '../runtime/logger';
+import { createKeptChanges } from './kept-changes';
 
 export type FeedEvent =
   | { readonly kind: 'change'; readonly change: ChangeSet }
@@ -17,7 +18,7 @@ export type FeedEvent =
 export interface PlanFeed {
   /** Calls back for each change of the plan from now on; gives the function that ends it. */
   subscribe(planId: string, listener: (event: FeedEvent) => void): () => void;
-  /** Changes after a cursor, when all of them are still kept here; undefined otherwise. */
+  /** Changes after a cursor, when all of them are still kept here; undefined otherwise, and when the plan ended there. */
   since(planId: string, cursor: number): readonly ChangeSet[] | undefined;
   /** Whether changes arrive; false once Kafka has been silent for 6 s. */
   isRead(): boolean;
@@ -26,8 +27,6 @@ export interface PlanFeed {
   close(): Promise<void>;
 }
 
-const keptPlans = 500;
-const keptChanges = 200;
 /** As long as Kafka itself waits for a sign of life of a reader. */
 const silentAfterMs = 6000;
 const lookEveryMs = 500;
@@ -40,28 +39,16 @@ const forgetWithinMs = 2000;
  */
 export function startPlanFeed(kafka: Kafka, logger: Logger): PlanFeed {
   const listeners = new Map<string, Set<(event: FeedEvent) => void>>();
-  const rings = new Map<string, ChangeSet[]>();
+  const kept = createKeptChanges();
   const groupId = `project-manager.${randomUUID()}`;
 
-  const keep = (change: ChangeSet): boolean => {
-    const known = rings.get(change.planId) ?? [];
-    const newest = known.at(-1)?.cursor ?? 0;
-    if (change.cursor <= newest) return false; // sent twice
-    const ring = change.cursor === newest + 1 ? known : []; // what lies before a gap resumes nobody
-    ring.push(change);
-    if (ring.length > keptChanges) ring.shift();
-    rings.delete(change.planId);
-    rings.set(change.planId, ring); // the plan heard of last is forgotten last
-    if (rings.size > keptPlans) rings.delete(rings.keys().next().value ?? '');
-    return true;
-  };
   const tellAll = (event: FeedEvent): void => {
     for (const ofPlan of listeners.values()) for (const listener of ofPlan) listener(event);
   };
   const take = async ({ messages, commit }: TopicBatch): Promise<void> => {
     for (const { value } of messages) {
       const event = read(value, logger);
-      if (!event || (event.kind === 'change' && !keep(event.change))) continue;
+      if (!event || (event.kind === 'change' && !kept.keep(event.change))) continue;
       for (const listener of listeners.get(planOf(event)) ?? []) listener(event);
     }
     const last = messages.at(-1);
@@ -79,7 +66,7 @@ export function startPlanFeed(kafka: Kafka, logger: Logger): PlanFeed {
       },
       onJoined: () => {
         hasBegun = true;
-        rings.clear();
+        kept.clear();
         tellAll({ kind: 'gap' });
       },
     },
@@ -98,12 +85,7 @@ export function startPlanFeed(kafka: Kafka, logger: Logger): PlanFeed {
         if (known.size === 0) listeners.delete(planId);
       };
     },
-    since(planId, cursor) {
-      const ring = rings.get(planId);
-      const [oldest, newest] = [ring?.[0], ring?.at(-1)];
-      if (!ring || !oldest || !newest || oldest.cursor > cursor + 1 || newest.cursor < cursor) return undefined;
-      return ring.filter((change) => change.cursor > cursor);
-    },
+    since: (planId, cursor) => kept.since(planId, cursor),
     isRead,
     ping: async () => {
       if (!hasBegun || !isRead())

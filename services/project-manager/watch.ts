@@ -3,6 +3,7 @@ import { timestampFromDate } from '@bufbuild/protobuf/wkt';
 import type { WatchPlanResponseSchema } from '../../proto/aats/project/v1/project_pb';
 import { failure } from '../../workflows/contracts/failures';
 import type { ChangeSet } from '../../workflows/contracts/plan';
+import { hasEnded } from './kept-changes';
 import { planToProto, taskToProto } from './mapping';
 import type { FeedEvent, PlanFeed } from './plan-feed';
 import type { Plans } from './plans';
@@ -13,7 +14,6 @@ export type WatchEvent = MessageInitShape<typeof WatchPlanResponseSchema>;
 const mostWaiting = 2000;
 /** Progress is not kept anyway, so it is the first to go when a reader lags. */
 const mostWaitingForProgress = 200;
-const ended = new Set(['succeeded', 'failed', 'cancelled']);
 
 export interface WatchSources {
   readonly plans: Pick<Plans, 'header' | 'tasks'>;
@@ -126,10 +126,10 @@ async function snapshot(plans: WatchSources['plans'], planId: string) {
   const event: WatchEvent = {
     event: { case: 'snapshot', value: { plan: planToProto(plan), tasks: tasks.map(taskToProto) } },
   };
-  return { event, cursor: plan.cursor, isEnded: ended.has(plan.state) };
+  return { event, cursor: plan.cursor, isEnded: hasEnded(plan) };
 }
 
-const isOver = ({ plan }: ChangeSet): boolean => plan !== undefined && ended.has(plan.state);
+const isOver = ({ plan }: ChangeSet): boolean => hasEnded(plan);
 
 const changeEvent = ({ cursor, at, plan, tasks }: ChangeSet): WatchEvent => ({
   event: {

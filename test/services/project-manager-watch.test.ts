@@ -1,3 +1,4 @@
+import { createKeptChanges } from '../../services/project-manager/kept-changes';
 import type { FeedEvent } from '../../services/project-manager/plan-feed';
 import { type WatchEvent, watchPlan } from '../../services/project-manager/watch';
 import type { ChangeSet, PlanHeader } from '../../workflows/contracts/plan';
@@ -183,5 +184,24 @@ describe('watching a plan', () => {
     await expect(end).resolves.toBe('end');
     await expect(elsewhere).rejects.toMatchObject({ type: 'Draining' });
     expect([left.sources.subscribers(), stopped.sources.subscribers()]).toEqual([0, 0]);
+  });
+});
+
+describe('changes that are kept', () => {
+  const keeping = (...events: readonly FeedEvent[]) => {
+    const kept = createKeptChanges();
+    for (const event of events) if (event.kind === 'change') kept.keep(event.change);
+    return (cursor: number) => kept.since('p', cursor)?.map((one) => one.cursor);
+  };
+
+  it('are those after a cursor, none for the newest, and not told when some are missing', () => {
+    const since = keeping(change(3), change(4), change(4), change(5));
+    expect([1, 2, 4, 5, 6].map(since)).toEqual([undefined, [3, 4, 5], [5], [], undefined]);
+  });
+
+  it('are not waited for after the last one of a plan, whose reader would never hear that it ended', () => {
+    const since = keeping(change(1), change(2, 'failed'));
+    expect([1, 2].map(since)).toEqual([[2], undefined]);
+    expect(keeping(change(2, 'failed'), change(3, 'running'))(3)).toEqual([]);
   });
 });
