@@ -92,8 +92,10 @@ function temporalAway(error: unknown): boolean {
   return false;
 }
 
-// Metadata of a gRPC answer is small by nature (8 KiB): long lists of problems are cut there and whole over REST.
-const detailsLimit = 6000;
+// Metadata of a gRPC answer is small by nature: many clients take 8 KiB, and one that gets more than its connection
+// carries waits without end. Long lists of problems and long messages are cut there and whole over REST.
+const detailsLimit = 4096;
+const messageLimit = 300;
 const failureHeader = 'aats-failure-bin';
 
 /** The gRPC status of a failure; type and details travel beside it in `aats-failure-bin` as JSON. */
@@ -103,7 +105,9 @@ export function toGrpcStatus({ type, message, details }: EdgeFailure): Partial<S
   while (kept.length > 0 && Buffer.byteLength(JSON.stringify(kept)) > detailsLimit)
     kept = kept.slice(0, Math.floor(kept.length / 2));
   metadata.set(failureHeader, Buffer.from(JSON.stringify({ type, details: kept })));
-  return { code: type === 'Internal' ? status.INTERNAL : edgeStatus[type].grpc, details: message, metadata };
+  // By way of bytes: half a character, of the cut or of the message itself, cannot be sent.
+  const text = Buffer.from(message.slice(0, messageLimit)).toString('utf8');
+  return { code: type === 'Internal' ? status.INTERNAL : edgeStatus[type].grpc, details: text, metadata };
 }
 
 /** RFC 9457. */

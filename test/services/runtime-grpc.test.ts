@@ -28,11 +28,13 @@ describe('gRPC', () => {
   const calls: CallContext[] = [];
   const lines: string[] = [];
   let produced = 0;
+  let said = '';
   let cancelled: (() => void) | undefined;
 
   const plans = handlersOf(ProjectManager, {
     getPlan: ({ planId }, call) => {
       calls.push(call);
+      if (planId === 'unknown') throw failure('PlanNotFound', said);
       if (planId === 'bug') throw new Error('password=hunter2');
       if (planId === 'slow')
         return new Promise((resolve) => {
@@ -163,6 +165,11 @@ describe('gRPC', () => {
     expect((error as { details: unknown[] }).details.length).toBeGreaterThan(20);
   });
 
+  it('cuts a message that says too much, also in the middle of a character', async () => {
+    for (said of ['x'.repeat(900_000), `x${'😀'.repeat(10_000)}`, '\ud83d'])
+      await expect(client.getPlan({ planId: 'unknown' })).rejects.toMatchObject({ type: 'PlanNotFound' });
+    expect((await client.getPlan({ planId: 'a' })).plan).toMatchObject({ planId: 'a' });
+  });
   it('tells nothing of a bug but the id under which the log has it', async () => {
     lines.length = 0;
     const error: unknown = await client.getPlan({ planId: 'bug' }).catch((cause: unknown) => cause);
