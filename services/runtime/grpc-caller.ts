@@ -1,6 +1,6 @@
 import type { ServerDuplexStream, ServerReadableStream, ServerUnaryCall, ServerWritableStream } from '@grpc/grpc-js';
 import { failure } from '../../workflows/contracts/failures';
-import type { Caller, Identities } from './identity';
+import { bearerOf, type Caller, type Identities } from './identity';
 
 export type AnyCall =
   | ServerUnaryCall<unknown, unknown>
@@ -13,10 +13,7 @@ export async function identify(call: AnyCall, identities: Identities): Promise<C
   const certificate = call.getAuthContext().sslPeerCertificate;
   const [authorization] = call.metadata.get('authorization');
   // A person's token wins over the certificate of the service that passes it on: the person is who acts.
-  if (typeof authorization === 'string') {
-    if (!authorization.startsWith('Bearer ')) throw failure('Unauthenticated', 'authorization must be a bearer token');
-    return identities.fromToken(authorization.slice(7));
-  }
+  if (typeof authorization === 'string') return identities.fromToken(bearerOf(authorization));
   const caller =
     certificate === undefined || !('raw' in certificate) ? undefined : identities.fromCertificate(certificate);
   if (!caller) throw failure('Unauthenticated', 'a client certificate of ours or a bearer token is needed');

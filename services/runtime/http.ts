@@ -6,7 +6,7 @@ import { z } from 'zod';
 import { failure } from '../../workflows/contracts/failures';
 import { toEdgeFailure, toProblem } from './failure-status';
 import type { Health } from './health';
-import { type Caller, type Identities, nameOf } from './identity';
+import { bearerOf, type Caller, type Identities, nameOf } from './identity';
 import { inCall, type Logger, note } from './logger';
 import type { Metrics } from './metrics';
 import { authorize } from './roles';
@@ -61,9 +61,14 @@ export function createRestApp(options: RestOptions): { readonly app: Koa; readon
     router.get('/openapi.json', (ctx) => {
       ctx.body = openapi;
     });
-  app.use(router.routes()).use(router.allowedMethods());
+  app.use(router.routes());
   app.use((ctx) => {
-    throw Object.assign(failure('InvalidInput', `there is nothing at ${ctx.method} ${ctx.path}`), { httpStatus: 404 });
+    const matched = ctx['matched'] as readonly { readonly methods: readonly string[] }[] | undefined;
+    const allowed = new Set(matched?.flatMap(({ methods }) => methods));
+    if (allowed.size > 0) ctx.set('allow', [...allowed].join(', '));
+    throw Object.assign(failure('InvalidInput', `there is nothing at ${ctx.method} ${ctx.path}`), {
+      httpStatus: allowed.size > 0 ? 405 : 404,
+    });
   });
   return { app, router };
 }
@@ -77,10 +82,7 @@ export async function callerOf(ctx: Context, identities: Identities): Promise<Ca
 
 async function identify(ctx: Context, identities: Identities): Promise<Caller> {
   const authorization = ctx.get('authorization');
-  if (authorization !== '') {
-    if (!/^Bearer \S+$/.test(authorization)) throw failure('Unauthenticated', 'authorization must be a bearer token');
-    return identities.fromToken(authorization.slice(7));
-  }
+  if (authorization !== '') return identities.fromToken(bearerOf(authorization));
   const { socket } = ctx;
   const certificate = socket instanceof TLSSocket && socket.authorized ? socket.getPeerCertificate() : undefined;
   const caller =

@@ -20,6 +20,13 @@ export const tokenIssuer = 'auth.aats.ai';
 export const tokenAudience = 'aats-hitl';
 const algorithm = 'ES256';
 
+/** The token of an authorization header; the scheme's name may be in any case (RFC 9110, 11.1). Throws Unauthenticated. */
+export function bearerOf(authorization: string): string {
+  const token = /^bearer +(\S+)$/i.exec(authorization)?.[1];
+  if (token === undefined) throw failure('Unauthenticated', 'authorization must be a bearer token');
+  return token;
+}
+
 const claims = z.object({
   sub: z.string().min(1),
   jti: z.string().min(1),

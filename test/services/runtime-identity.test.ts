@@ -1,6 +1,6 @@
 import { createSecretKey, generateKeyPairSync, X509Certificate } from 'node:crypto';
 import { sign } from 'jsonwebtoken';
-import { createIdentities, tokenAudience, tokenIssuer, verifyToken } from '../../services/runtime/identity';
+import { bearerOf, createIdentities, tokenAudience, tokenIssuer, verifyToken } from '../../services/runtime/identity';
 import { type Authority, createAuthority } from '../support/authority';
 import { type Issuer, person, startIssuer } from '../support/issuer';
 
@@ -93,6 +93,12 @@ describe('tokens', () => {
   it('cannot be checked while the sign-in service is away, which is no verdict on them', async () => {
     const away = createIdentities({ jwksUrl: 'https://localhost:1/jwks.json', ca: authority.ca });
     await expect(away.fromToken(issuer.token(petra))).rejects.toMatchObject({ type: 'StoreUnavailable' });
+  });
+
+  it('come after the name of their scheme, in any case', () => {
+    for (const scheme of ['Bearer', 'bearer', 'BEARER']) expect(bearerOf(`${scheme} a.b.c`)).toBe('a.b.c');
+    for (const header of ['a.b.c', 'Bearer', 'Bearer a b', 'Basic YTpi'])
+      expect(() => bearerOf(header)).toThrow(expect.objectContaining({ type: 'Unauthenticated' }) as Error);
   });
 
   it('are not checked with keys from a server of another authority', async () => {

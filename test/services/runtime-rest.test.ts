@@ -97,6 +97,11 @@ describe('REST', () => {
 
   it('answers problems for what is not there and for its own faults, telling nothing of them', async () => {
     expect(await call('GET', '/nowhere')).toMatchObject({ status: 404, type: 'application/problem+json' });
+    expect(await call('DELETE', '/things')).toMatchObject({
+      status: 405,
+      type: 'application/problem+json',
+      headers: { allow: 'POST' },
+    });
     const { status, text } = await call('GET', '/bug');
     expect(status).toBe(500);
     expect(text).not.toContain('hunter2');
