@@ -4,7 +4,7 @@ import type { CommunicationCoordinator } from '../../proto/aats/communication/v1
 import type { AttemptKey, Presence, PresentAgent } from '../../activities/stores/presence';
 import { failure } from '../../workflows/contracts/failures';
 import type { AgentRegistration, Transport } from '../../workflows/contracts/messages';
-import { validateMessage } from '../../activities/buses/message-schemas';
+import { type EventName, validateMessage } from '../../activities/buses/message-schemas';
 import type { Handlers } from '../runtime/grpc';
 import { nameOf } from '../runtime/identity';
 import type { Topology } from './topology';
@@ -30,14 +30,16 @@ export interface Announcements {
   drain(agentId: string): Promise<void>;
 }
 
+/** What comes over gRPC fits the same schema as what comes over a bus. Throws InvalidInput with everything that does not. */
+function refuseMessage(event: EventName, data: object, message: string): void {
+  const details = validateMessage(event, data).map(({ pointer, message: problem }) => ({ pointer, message: problem }));
+  if (details.length > 0) throw failure('InvalidInput', message, { details });
+}
+
 /** Registers an agent, over whichever way it came. */
 export function createRegistration({ presence, topology, onServed }: RegistryOptions) {
   return async (registration: AgentRegistration, identity: string): Promise<PresentAgent> => {
-    const problems = validateMessage('agentRegistered', registration);
-    if (problems.length > 0)
-      throw failure('InvalidInput', 'the registration is wrong', {
-        details: problems.map(({ pointer, message }) => ({ pointer, message })),
-      });
+    refuseMessage('agentRegistered', registration, 'the registration is wrong');
     await presence.mayRegister(registration, identity);
     // The way first: as soon as the agent is known, tasks are sent.
     for (const { name } of registration.capabilities) await topology.ensure(name, registration.transport);
@@ -70,18 +72,13 @@ export function createCoordinatorHandlers(options: RegistryOptions): Handlers<ty
       return { heartbeat: duration(heartbeatMs) };
     },
     async heartbeat({ agentId, running }, { caller }) {
-      const attempts = running.flatMap(({ attempt, heartbeat }) =>
-        attempt
-          ? [
-              {
-                planId: attempt.planId,
-                taskId: attempt.taskId,
-                attempt: attempt.attempt,
-                heartbeatMs: Math.max(100, Number(heartbeat?.seconds ?? 0n) * 1000 + (heartbeat?.nanos ?? 0) / 1e6),
-              },
-            ]
-          : [],
-      );
+      const attempts = running.map(({ attempt, heartbeat }) => ({
+        planId: attempt?.planId ?? '',
+        taskId: attempt?.taskId ?? '',
+        attempt: attempt?.attempt ?? 0,
+        heartbeatMs: Math.max(100, Number(heartbeat?.seconds ?? 0n) * 1000 + Math.round((heartbeat?.nanos ?? 0) / 1e6)),
+      }));
+      refuseMessage('agentHeartbeat', { agentId, running: attempts }, 'the sign of life is wrong');
       const { cancel, drain } = await presence.heartbeat(agentId, nameOf(caller), attempts);
       return { cancel: cancel.map((one) => ({ ...one })), drain };
     },

@@ -230,6 +230,16 @@ describe('communication coordinator', () => {
     expect([...new Set(pointers)].sort()).toEqual(['/agentId', '/capabilities', '/capacity', '/transport']);
   });
 
+  it('refuses a sign of life of what no plan can run, which Temporal would never take', async () => {
+    const agentId = newName();
+    await agents.registerAgent(registration(agentId, 'kafka', newName()));
+    const running = [{}, { attempt: { planId: 'x'.repeat(2000), taskId: 'a', attempt: 1 } }];
+    const error: unknown = await agents.heartbeat({ agentId, running }).catch((cause: unknown) => cause);
+    expect(error).toMatchObject({ type: 'InvalidInput' });
+    const pointers = (error as { details: { pointer: string }[] }).details.map(({ pointer }) => pointer);
+    expect(pointers).toEqual(expect.arrayContaining(['/running/0/planId', '/running/0/attempt', '/running/1/planId']));
+  });
+
   it('counts the tasks that wait for a capability that nobody offers', async () => {
     const capability = newName();
     await services.resolveRoutes({ capabilities: [capability] });
