@@ -244,15 +244,21 @@ export function createArtifactStore(db: Db, { now = () => new Date() } = {}): Ar
 }
 
 function checkHeader({ artifact, name, mediaType, size }: ArtifactHeader, offset: number): void {
-  if (!digestPattern.test(artifact))
-    throw failure('InvalidInput', 'artifact must be sha256:<64 lower-case hex digits>');
-  if (name === '' || name.length > 255) throw failure('InvalidInput', 'name must have 1 to 255 characters');
-  if (!/^[\w.+-]+\/[\w.+-]+$/.test(mediaType)) throw failure('InvalidInput', 'mediaType must be like text/plain');
-  if (!Number.isSafeInteger(size) || size < 0) throw failure('InvalidInput', 'size must be a number of bytes');
+  const rules: readonly (readonly [isRight: boolean, field: string, message: string])[] = [
+    [digestPattern.test(artifact), 'artifact', 'must be sha256:<64 lower-case hex digits>'],
+    [name !== '' && name.length <= 255, 'name', 'must have 1 to 255 characters'],
+    [/^[\w.+-]+\/[\w.+-]+$/.test(mediaType), 'mediaType', 'must be like text/plain'],
+    [Number.isSafeInteger(size) && size >= 0, 'size', 'must be a number of bytes'],
+    [Number.isSafeInteger(offset) && offset >= 0, 'offset', 'must be a number of bytes'],
+  ];
+  const details = rules.flatMap(([isRight, field, message]) =>
+    isRight ? [] : [{ pointer: `/header/${field}`, message }],
+  );
+  if (details.length > 0) throw failure('InvalidInput', 'the header is wrong', { details });
   if (size > artifactLimitBytes) {
     throw failure('TooLarge', `${name} has ${size} bytes; an artifact has at most ${artifactLimitBytes}`);
   }
-  if (!Number.isSafeInteger(offset) || offset < 0 || offset > size || (offset % chunkBytes !== 0 && offset !== size)) {
+  if (offset > size || (offset % chunkBytes !== 0 && offset !== size)) {
     throw failure('InvalidInput', `offset must be what the server said it has received, not ${offset}`);
   }
 }

@@ -21,9 +21,9 @@ export function createArtifactHandlers(artifacts: ArtifactStore): Handlers<typeo
           throw failure('InvalidInput', 'the first message must be the header');
         }
         const { name, mediaType, size, artifact, offset } = first.value.part.value;
-        const header = { name, mediaType, size: bytes(size, 'size'), artifact };
+        const header = { name, mediaType, size: Number(size), artifact };
         // Uploads belong to whoever began them.
-        const from = { uploader: nameOf(caller), offset: bytes(offset, 'offset') };
+        const from = { uploader: nameOf(caller), offset: Number(offset) };
         return { artifact: toMessage(await artifacts.put(header, chunksOf(parts), from)) };
       }),
     getUpload: ({ artifact }, { caller }) =>

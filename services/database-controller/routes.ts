@@ -21,6 +21,7 @@ export interface RouteDeps {
 
 const depth = z.coerce.number().int().min(1).max(20).default(5);
 const text = z.string();
+const nothing = z.strictObject({});
 
 /** REST for the same questions as gRPC, under the same permissions. */
 export function addRoutes(router: Router, { identities, health, artifacts, lineage, patienceMs }: RouteDeps): void {
@@ -32,10 +33,12 @@ export function addRoutes(router: Router, { identities, health, artifacts, linea
     };
 
   router.get('/v1/stores', may('DatabaseController/GetStoreHealth'), async (ctx) => {
+    checked(nothing, ctx.query);
     ctx.body = { stores: await health.check() };
   });
 
   router.get('/v1/artifacts/:artifact', may('Artifacts/GetArtifact'), async (ctx) => {
+    checked(nothing, ctx.query);
     const { artifact, name, mediaType, size } = await fromStore(() =>
       artifacts.stat(checked(text, ctx.params['artifact'])),
     );
@@ -65,6 +68,7 @@ export function addRoutes(router: Router, { identities, health, artifacts, linea
     ctx.body = await lineage.ofArtifact(checked(text, ctx.params['artifact']), steps).catch(rethrown);
   });
   router.get('/v1/lineage/plans/:planId', may('Lineage/GetPlanLineage'), async (ctx) => {
+    checked(nothing, ctx.query);
     ctx.body = await lineage.ofPlan(checked(text, ctx.params['planId'])).catch(rethrown);
   });
 }

@@ -2,8 +2,14 @@ import { createHash, randomBytes, randomUUID } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { request as requestHttps } from 'node:https';
 import { Kafka, logLevel } from 'kafkajs';
+import type { MessageInitShape } from '@bufbuild/protobuf';
 import { pino } from 'pino';
-import { Artifacts, DatabaseController, Lineage } from '../../proto/aats/data/v1/data_pb';
+import {
+  Artifacts,
+  DatabaseController,
+  Lineage,
+  type PutArtifactRequest_PutHeaderSchema,
+} from '../../proto/aats/data/v1/data_pb';
 import { databaseControllerConfig } from '../../services/database-controller/config';
 import { startDatabaseController } from '../../services/database-controller/service';
 import { createGrpcClient, type GrpcClient } from '../../services/runtime/grpc-client';
@@ -52,9 +58,10 @@ describe('database controller', () => {
         .on('error', reject)
         .end();
     });
-  async function* upload(bytes: Buffer, more: Partial<{ offset: bigint; artifact: string; name: string }> = {}) {
-    const header = { name: 'ünïcode "x".md', mediaType: 'text/markdown', artifact: digest(bytes), ...more };
-    yield { part: { case: 'header' as const, value: { ...header, size: BigInt(bytes.length) } } };
+  async function* upload(bytes: Buffer, more: MessageInitShape<typeof PutArtifactRequest_PutHeaderSchema> = {}) {
+    const known = { artifact: digest(bytes), size: BigInt(bytes.length) };
+    const header = { name: 'ünïcode "x".md', mediaType: 'text/markdown', ...known, ...more };
+    yield { part: { case: 'header' as const, value: header } };
     for (let at = Number(more.offset ?? 0n); at < bytes.length; at += 300_000) {
       yield await Promise.resolve({ part: { case: 'chunk' as const, value: bytes.subarray(at, at + 300_000) } });
     }
@@ -109,6 +116,11 @@ describe('database controller', () => {
     });
     const wrong = upload(randomBytes(10), { artifact: digest(randomBytes(3)) });
     await expect(artifacts.putArtifact(wrong)).rejects.toMatchObject({ type: 'InvalidInput' });
+    const allWrong = upload(randomBytes(10), { name: '', mediaType: 'x', size: -1n, artifact: 'y', offset: -2n });
+    await expect(artifacts.putArtifact(allWrong)).rejects.toMatchObject({
+      type: 'InvalidInput',
+      details: ['artifact', 'name', 'mediaType', 'size', 'offset'].map((field) => ({ pointer: `/header/${field}` })),
+    });
     await expect(download(digest(randomBytes(3)))).rejects.toMatchObject({ type: 'ArtifactNotFound' });
   });
 
@@ -143,6 +155,11 @@ describe('database controller', () => {
     for (const path of ['/v1/stores', `/v1/artifacts/${digest(randomBytes(2))}`, '/v1/lineage/plans/x', '/metrics']) {
       expect((await get(path, { ca })).status).toBe(401);
     }
+  });
+
+  it('refuses what it does not know in a query', async () => {
+    for (const path of ['/v1/stores', `/v1/artifacts/${digest(randomBytes(2))}`, '/v1/lineage/plans/x'])
+      expect((await get(`${path}?colour=red`)).status).toBe(400);
   });
 
   it('gives documents over REST as downloads that cannot act as a page', async () => {
