@@ -16,7 +16,7 @@ import type { Caller } from '../runtime/identity';
 import { approvalToProto, mayAnswer, outcomeToProto } from './mapping';
 import { querying } from './querying';
 import { updating } from './updating';
-import { keys, listExecutions, quoted } from './visibility';
+import { keys, listExecutions, quoted, refuseList } from './visibility';
 
 const approvalIdPattern = /^[a-z0-9][a-z0-9-]{0,62}\/[a-z][A-Za-z0-9]{0,62}\/[1-9]\d{0,5}$/;
 const personOf = (caller: Caller) => (caller.kind === 'person' ? caller.person : undefined);
@@ -47,8 +47,9 @@ export function createApprovalsHandlers(client: Client): Handlers<typeof Approva
   };
   return {
     async listApprovals({ view, planId, pageSize, pageToken }, { caller }) {
-      if (!['', 'open', 'mine', 'done'].includes(view))
-        throw failure('InvalidInput', 'the view must be open, mine or done');
+      const isKnown = ['', 'open', 'mine', 'done'].includes(view);
+      const found = isKnown ? [] : [{ pointer: '/view', message: 'must be open, mine or done' }];
+      refuseList({ planId }, { pageSize, pageToken }, found);
       const person = personOf(caller);
       const terms = [
         `${searchAttributes.kind} = 'approval'`,

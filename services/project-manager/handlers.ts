@@ -54,20 +54,22 @@ export function createProjectManagerHandlers({
       };
     },
     async startPlan({ planId, plan: source, inputs: given = {} }, { caller }) {
-      if (!planIdPattern.test(planId))
-        throw failure('InvalidInput', 'the plan id is wrong', {
-          details: [{ pointer: '/planId', message: 'must be lower-case letters, digits and hyphens, at most 63' }],
-        });
+      const ofId = planIdPattern.test(planId)
+        ? []
+        : [{ pointer: '/planId', message: 'must be lower-case letters, digits and hyphens, at most 63' }];
       const owner = nameOf(caller);
       const { problems, plan, value } = takeInPlan(source, owner, await surroundings());
       const tooLarge = plan ? sizeProblems(value, given) : problems.filter(isOfAll);
       if (tooLarge.length > 0) throw failure('TooLarge', 'the plan is too large', { details: tooLarge });
       const errors = problems.filter(({ severity }) => severity === 'error');
       if (!plan)
-        throw failure('PlanInvalid', `the plan has ${counted(errors.length, 'problem')}`, { details: problems });
-      const { problems: wrong, inputs } = checkInputs(plan, given);
+        throw failure('PlanInvalid', `the plan has ${counted(errors.length, 'problem')}`, {
+          details: [...ofId, ...problems],
+        });
+      const { problems: ofInputs, inputs } = checkInputs(plan, given);
+      const wrong = [...ofId, ...ofInputs];
       if (wrong.length > 0)
-        throw failure('InvalidInput', `${counted(wrong.length, 'problem')} with the inputs`, { details: wrong });
+        throw failure('InvalidInput', `${counted(wrong.length, 'problem')} with the request`, { details: wrong });
       const startedAt = new Date().toISOString();
       const contentDigest = digestOf({ plan, inputs } as unknown as JsonObject);
       const { header, created } = await plans.start({ planId, plan, inputs, owner, startedAt, contentDigest });
@@ -84,11 +86,14 @@ export function createProjectManagerHandlers({
       return { plan: planToProto(header), created, warnings: problems.map(problemToProto) };
     },
     async getPlan({ planId, taskOffset, taskLimit }) {
+      const below = Object.entries({ taskOffset, taskLimit }).filter(([, number]) => number < 0);
+      const details = below.map(([field]) => ({ pointer: `/${field}`, message: 'must not be negative' }));
+      if (details.length > 0) throw failure('InvalidInput', 'the page of tasks is wrong', { details });
       const plan = await plans.header(planId);
       const limit = taskLimit > 0 ? Math.min(taskLimit, 20_000) : 20_000;
       return {
         plan: planToProto(plan),
-        tasks: (await plans.tasks(planId, Math.max(0, taskOffset), limit)).map(taskToProto),
+        tasks: (await plans.tasks(planId, taskOffset, limit)).map(taskToProto),
       };
     },
     async getTask({ planId, taskId }) {

@@ -1,4 +1,5 @@
 import { Approvals, ProjectManager } from '../../proto/aats/project/v1/project_pb';
+import { failure } from '../../workflows/contracts/failures';
 import type { JsonRecord, RestOperation } from '../runtime/openapi';
 
 const plan = (
@@ -22,7 +23,16 @@ function planAsText(body: JsonRecord): JsonRecord {
   if (typeof source !== 'object' || source === null || Array.isArray(source)) return body;
   const { plan: whole, ...rest } = source;
   if (typeof whole !== 'object' || whole === null) return body;
-  return { ...body, plan: { ...rest, document: JSON.stringify(whole) } };
+  return { ...body, plan: { ...rest, document: textOf(whole) } };
+}
+
+/** Throws TooLarge for what is nested so deep that it has no text. */
+function textOf(whole: object): string {
+  try {
+    return JSON.stringify(whole);
+  } catch {
+    throw failure('TooLarge', 'the plan is nested too deep');
+  }
 }
 
 /** REST of the project manager: each route is an RPC. */

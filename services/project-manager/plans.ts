@@ -30,7 +30,7 @@ import { taskQueues } from '../../workflows/contracts/task-queues';
 import type { planWorkflow } from '../../workflows/plan';
 import { querying } from './querying';
 import { updating } from './updating';
-import { keys, listExecutions, quoted } from './visibility';
+import { keys, listExecutions, quoted, refuseList } from './visibility';
 
 export interface PlanFilter {
   readonly states: readonly string[];
@@ -157,11 +157,9 @@ export function createPlans(client: Client): Plans {
       return detail;
     },
     async list({ states, owner, name, waitingForPerson }, pageSize, pageToken) {
-      const unknown = states.filter((state) => !planStates.includes(state));
-      if (unknown.length > 0)
-        throw failure('InvalidInput', `there is no state ${unknown.join(', ').slice(0, 100)}`, {
-          details: [{ pointer: '/states', message: `must be among ${planStates.join(', ')}` }],
-        });
+      const isKnown = states.every((state) => planStates.includes(state));
+      const found = isKnown ? [] : [{ pointer: '/states', message: `must be among ${planStates.join(', ')}` }];
+      refuseList({ owner, name }, { pageSize, pageToken }, found);
       const terms = [
         `${searchAttributes.kind} = 'plan'`,
         ...(states.length > 0 ? [`${searchAttributes.status} in (${states.map(quoted).join(', ')})`] : []),

@@ -2,6 +2,7 @@ import type { Client, WorkflowExecutionInfo } from '@temporalio/client';
 import { defineSearchAttributeKey } from '@temporalio/common';
 import { failure } from '../../workflows/contracts/failures';
 import { searchAttributes } from '../../workflows/contracts/plan';
+import type { Misfit } from '../runtime/request-json';
 
 /** The search attributes with their types, as Temporal's client wants them. */
 export const keys = {
@@ -14,14 +15,35 @@ export const keys = {
   waitingFor: defineSearchAttributeKey(searchAttributes.waitingFor, 'KEYWORD_LIST'),
 } as const;
 
-/** A value inside a query. Throws InvalidInput for one that could be more than a value. */
-export function quoted(text: string): string {
-  if (!/^[\w.-]{1,100}$/.test(text))
-    throw failure('InvalidInput', 'a filter holds letters, digits, hyphens and dots only');
-  return `'${text}'`;
-}
+/** A value inside a query; `refuseList` has seen that it is no more than that. */
+export const quoted = (text: string): string => `'${text}'`;
 
 const deepest = 10_000;
+const mostOfPage = 200;
+
+/** Throws InvalidInput with everything that is wrong with a list that is asked for; an empty filter is none. */
+export function refuseList(
+  filters: Readonly<Record<string, string>>,
+  { pageSize, pageToken }: { readonly pageSize: number; readonly pageToken: string },
+  found: readonly Misfit[] = [],
+): void {
+  const skip = skipOf(pageToken);
+  const rules: readonly (readonly [isRight: boolean, field: string, message: string])[] = [
+    ...Object.entries(filters).map(
+      ([field, text]) =>
+        [/^[\w.-]{0,100}$/.test(text), field, 'must be letters, digits, hyphens and dots, at most 100'] as const,
+    ),
+    [pageSize >= 0, 'pageSize', `must be 1 to ${mostOfPage}`],
+    [Number.isSafeInteger(skip) && skip >= 0, 'pageToken', 'is not one of ours'],
+    [!(skip > deepest), 'pageToken', `goes deeper than ${deepest}; narrow the filter`],
+  ];
+  const wrong = rules.flatMap(([isRight, field, message]) => (isRight ? [] : [{ pointer: `/${field}`, message }]));
+  const details = [...found, ...wrong];
+  if (details.length > 0) throw failure('InvalidInput', 'what is asked of the list is wrong', { details });
+}
+
+const skipOf = (pageToken: string): number =>
+  pageToken === '' ? 0 : Number(Buffer.from(pageToken, 'base64url').toString('utf8'));
 
 /**
  * One page of Temporal's visibility: what runs first, then what ended, the newest first. The client shows no token of
@@ -33,11 +55,8 @@ export async function listExecutions(
   pageSize: number,
   pageToken: string,
 ): Promise<{ readonly executions: readonly WorkflowExecutionInfo[]; readonly nextPageToken: string }> {
-  if (pageSize < 0) throw failure('InvalidInput', 'the page size must be 1 to 200');
-  const size = pageSize === 0 ? 50 : Math.min(200, pageSize);
-  const skip = pageToken === '' ? 0 : Number(Buffer.from(pageToken, 'base64url').toString('utf8'));
-  if (!Number.isSafeInteger(skip) || skip < 0) throw failure('InvalidInput', 'the page token is not one of ours');
-  if (skip > deepest) throw failure('InvalidInput', `a list goes no deeper than ${deepest}; narrow the filter`);
+  const size = pageSize === 0 ? 50 : Math.min(mostOfPage, pageSize);
+  const skip = skipOf(pageToken);
   const executions: WorkflowExecutionInfo[] = [];
   let seen = 0;
   for await (const execution of client.workflow.list({ query, pageSize: Math.min(1000, skip + size + 1) })) {

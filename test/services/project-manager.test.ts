@@ -169,6 +169,25 @@ describe('project manager', () => {
       status: 400,
       problems: [{ pointer: '/states' }],
     });
+    const list = await bench.rest('GET', '/v1/plans?states=asleep&owner=a%20b&name=%27&pageSize=-1&pageToken=no');
+    expect((list.json['problems'] as { pointer: string }[]).map(({ pointer }) => pointer)).toEqual(
+      ['states', 'owner', 'name', 'pageSize', 'pageToken'].map((field) => `/${field}`),
+    );
+    const both = { planId: 'No Id', plan: { document: hello().replace('{', '{"colour":"red",') } };
+    expect((await bench.rest('POST', '/v1/plans', { body: both })).json).toMatchObject({
+      type: 'urn:aats:failure:PlanInvalid',
+      problems: [{ pointer: '/planId' }, { code: 'UNKNOWN_FIELD', pointer: '/colour' }],
+    });
+    await expect(plans.getPlan({ planId: newId(), taskOffset: -1, taskLimit: -1 })).rejects.toMatchObject({
+      type: 'InvalidInput',
+      details: [{ pointer: '/taskOffset' }, { pointer: '/taskLimit' }],
+    });
+    for (const levels of [1000, 20_000]) {
+      const endless = `${'{"a":'.repeat(levels)}1${'}'.repeat(levels)}`;
+      const ofText = await bench.rest('POST', '/v1/plans', { body: { planId: 'deep', plan: { document: endless } } });
+      const ofObject = await bench.rest('POST', '/v1/plans', { text: `{"planId":"deep","plan":{"plan":${endless}}}` });
+      expect([ofText.status, ofObject.status]).toEqual([413, 413]);
+    }
     const nested = `${'{"a":'.repeat(2000)}1${'}'.repeat(2000)}`;
     const deep = { planId: newId(), plan: { document: hello() }, inputs: JSON.parse(nested) as object };
     expect((await bench.rest('POST', '/v1/plans', { body: deep })).status).toBe(400);

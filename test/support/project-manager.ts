@@ -44,6 +44,8 @@ export interface RequestOptions {
   readonly tls?: TlsMaterial | { readonly ca: Buffer };
   readonly headers?: Readonly<Record<string, string>>;
   readonly body?: object;
+  /** Instead of a body: the text that stands for one. */
+  readonly text?: string;
 }
 
 /**
@@ -120,24 +122,25 @@ export async function startProjectManagerBench(
   const rest = (method: string, path: string, options: RequestOptions = {}): Promise<Answer> =>
     new Promise((resolve, reject) => {
       const { token, tls = token === undefined ? tlsOf('admin') : { ca: tlsOf('admin').ca }, body } = options;
+      const { text = body && JSON.stringify(body) } = options;
       const headers = {
         ...(token !== undefined && { authorization: `Bearer ${token}` }),
-        ...(body && { 'content-type': 'application/json' }),
+        ...(text !== undefined && { 'content-type': 'application/json' }),
         ...options.headers,
       };
       const url = `https://localhost:${restPort}${path}`;
       const call = requestHttps(url, { ...tls, method, headers, agent: false }, (incoming) => {
-        let text = '';
-        incoming.setEncoding('utf8').on('data', (part: string) => (text += part));
+        let received = '';
+        incoming.setEncoding('utf8').on('data', (part: string) => (received += part));
         incoming.on('error', reject).on('end', () => {
           const type = incoming.headers['content-type'] ?? '';
-          const json = type.includes('json') ? (JSON.parse(text) as Record<string, unknown>) : {};
-          const answer = { method, path, status: incoming.statusCode ?? 0, type, body: text, json };
+          const json = type.includes('json') ? (JSON.parse(received) as Record<string, unknown>) : {};
+          const answer = { method, path, status: incoming.statusCode ?? 0, type, body: received, json };
           answers.push(answer);
           resolve(answer);
         });
       });
-      call.on('error', reject).end(body && JSON.stringify(body));
+      call.on('error', reject).end(text);
     });
 
   return {
