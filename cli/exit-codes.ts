@@ -32,7 +32,6 @@ export const exitCodeOf: Record<FailureType, ExitCode> = {
   PlanStateConflict: exitCodes.conflict,
   TaskStateConflict: exitCodes.conflict,
   TransportConflict: exitCodes.conflict,
-  CursorExpired: exitCodes.conflict,
   ArtifactCorrupt: exitCodes.unexpected,
   ApprovalClosed: exitCodes.notCounted,
   ApprovalSuperseded: exitCodes.notCounted,

@@ -22,7 +22,6 @@ export const edgeStatus: Record<FailureType, Edge> = {
   ApprovalClosed: { grpc: status.FAILED_PRECONDITION, http: 409, title: 'The request was answered before' },
   ApprovalSuperseded: { grpc: status.FAILED_PRECONDITION, http: 409, title: 'The request has changed' },
   NotEligible: { grpc: status.PERMISSION_DENIED, http: 403, title: 'Your answer would not count' },
-  CursorExpired: { grpc: status.OUT_OF_RANGE, http: 410, title: 'The cursor is too old' },
   SlowReader: { grpc: status.RESOURCE_EXHAUSTED, http: 429, title: 'The reader is too slow' },
   ArtifactNotFound: { grpc: status.NOT_FOUND, http: 404, title: 'There is no such artifact' },
   ArtifactCorrupt: { grpc: status.DATA_LOSS, http: 500, title: 'The artifact is damaged' },

@@ -19,7 +19,6 @@ export const failureTypes = {
   ApprovalClosed: { retryable: false },
   ApprovalSuperseded: { retryable: false },
   NotEligible: { retryable: false },
-  CursorExpired: { retryable: false },
   SlowReader: { retryable: true },
   ArtifactNotFound: { retryable: false },
   ArtifactCorrupt: { retryable: false },
