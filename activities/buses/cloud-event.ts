@@ -94,7 +94,7 @@ export function readEvent<N extends EventName>(
   const name = expected.find((one) => eventTypes[one] === event.type);
   if (!name) throw new MessageRefused(`its type ${String(event.type).slice(0, 100)} is not expected here`);
   const [problem] = validateMessage(name, event.data);
-  if (problem) throw new MessageRefused(`its data does not fit: ${problem.pointer} ${problem.message}`);
+  if (problem) throw new MessageRefused(`its data does not fit: ${`${problem.pointer} ${problem.message}`.trim()}`);
   return { ...(event as CloudEvent<never>), name };
 }
 

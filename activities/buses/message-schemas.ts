@@ -148,4 +148,12 @@ export const messageSchemas: Readonly<Record<EventName, JsonSchema>> = {
 export const validateMessage = (event: EventName, data: unknown): readonly SchemaProblem[] =>
   data === undefined
     ? [{ pointer: '', message: 'there is no data' }]
-    : validateValue(messageSchemas[event], data as Json);
+    : validateValue(schemaOf(event, data), data as Json);
+
+/** Of several forms the one that the data says it has: what is wrong there tells more than that none fits. */
+function schemaOf(event: EventName, data: unknown): JsonSchema {
+  const kind = typeof data === 'object' && data !== null && 'kind' in data ? data.kind : undefined;
+  const forms = messageSchemas[event]['oneOf'] as readonly Form[] | undefined;
+  return forms?.find(({ properties }) => properties.kind.const === kind) ?? messageSchemas[event];
+}
+type Form = JsonSchema & { readonly properties: { readonly kind: { readonly const: string } } };

@@ -98,7 +98,12 @@ export function createCoordinatorHandlers(options: RegistryOptions): Handlers<ty
         queued: Object.fromEntries(lengths.map(([name, length]) => [name, BigInt(length)])),
       };
     },
-    getAgent: async ({ agentId }) => ({ agent: toProto(await presence.get(agentId)) }),
+    async getAgent({ agentId }, { caller }) {
+      const agent = await presence.get(agentId);
+      if (caller.kind === 'agent' && agent.identity !== nameOf(caller))
+        throw failure('PermissionDenied', `agent ${agentId} was registered by another than ${nameOf(caller)}`);
+      return { agent: toProto(agent) };
+    },
     async resolveRoutes({ capabilities }) {
       const known = await presence.transports(capabilities);
       // Nobody has offered it yet: Kafka's topic keeps its tasks until somebody does.

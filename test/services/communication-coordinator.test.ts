@@ -139,6 +139,7 @@ describe('communication coordinator', () => {
     };
     await expect(agents.heartbeat({ agentId })).rejects.toMatchObject(refused);
     await expect(agents.drainAgent({ agentId })).rejects.toMatchObject(refused);
+    await expect(agents.getAgent({ agentId })).rejects.toMatchObject({ type: 'PermissionDenied' });
     await expect(agents.registerAgent(registration(agentId, 'kafka', newName()))).rejects.toMatchObject(refused);
     const draining = cloudEvent('agentDraining', { source: agentId, data: { agentId } });
     const letter = nextWith(queues.deadLetters, agentId);
@@ -311,6 +312,12 @@ describe('communication coordinator', () => {
     for (const [body, reason] of [
       [`not JSON ${marker}`, 'it is not JSON'],
       [bad, 'it is nested more than 100 levels deep'],
+      [
+        JSON.stringify({
+          ...cloudEvent('taskReported', { source: marker, data: { ...report, kind: 'started' } as never }),
+        }),
+        'its data does not fit: Instance does not have required property "heartbeatMs".',
+      ],
     ] as const) {
       const letter = nextWith(queues.deadLetters, marker);
       await toQueue(exchanges.topic, 'responses.test', body);
