@@ -118,7 +118,7 @@ export function createApprovalsHandlers(client: Client): Handlers<typeof Approva
 /** Everything about an answer that is wrong before anybody looks at what it answers. */
 function problemsOf(decision: DecisionEnvelope | undefined): readonly { pointer: string; message: string }[] {
   if (!decision) return [{ pointer: '/decision', message: 'is missing' }];
-  const { choice, decisionId, digest, reason } = decision;
+  const { choice, decisionId, digest, reason, edits } = decision;
   const rules: readonly (readonly [isRight: boolean, field: string, message: string])[] = [
     [choice === 'approve' || choice === 'reject', 'choice', 'must be approve or reject'],
     [
@@ -128,6 +128,7 @@ function problemsOf(decision: DecisionEnvelope | undefined): readonly { pointer:
     ],
     [digest !== '', 'digest', 'must be the digest of what you were shown'],
     [reason.length <= 2000, 'reason', 'must have at most 2,000 characters'],
+    [new Set(edits.map(({ path }) => path)).size === edits.length, 'edits', 'must change each path once'],
   ];
   return rules.flatMap(([isRight, field, message]) => (isRight ? [] : [{ pointer: `/decision/${field}`, message }]));
 }

@@ -178,6 +178,11 @@ describe('approvals', () => {
     await expect(decide({ choice: 'maybe', decisionId: '', digest: '' })).rejects.toMatchObject({
       details: [{ pointer: '/decision/choice' }, { pointer: '/decision/decisionId' }, { pointer: '/decision/digest' }],
     });
+    const twice = [
+      { path: '/text', value },
+      { path: '/text', value },
+    ];
+    await expect(decide({ edits: twice })).rejects.toMatchObject({ details: [{ pointer: '/decision/edits' }] });
     await expect(approvals.decide({ approvalId })).rejects.toMatchObject({ type: 'InvalidInput' });
     for (const missing of ['none/publish/1', 'x', ''])
       await expect(approvals.getApproval({ approvalId: missing })).rejects.toMatchObject({ type: 'ApprovalNotFound' });
