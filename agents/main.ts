@@ -43,7 +43,9 @@ runProcess(choice.agentId, async (lifecycle) => {
     return found;
   });
   if (isolation().processes === 0)
-    lifecycle.logger.warn('programs run without a process namespace: one that hides well can outlive its task');
+    lifecycle.logger.warn(
+      'programs run without namespaces: one that hides well can outlive its task, and all of them may use the network',
+    );
   if (process.getuid?.() === 0 && config.AATS_PROGRAM_USER === undefined)
     lifecycle.logger.warn('programs of tasks run as root: AATS_PROGRAM_USER names another user');
   await runAgent(

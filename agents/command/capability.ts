@@ -33,6 +33,8 @@ export const allowedPrograms = z.record(
       .min(0)
       .default(64 * MiB),
     environment: z.record(z.string(), z.string()).default({}),
+    /** Whether it may use the network; loopback servers of the machine are part of that. */
+    network: z.boolean().default(false),
   }),
 );
 export type AllowedPrograms = z.output<typeof allowedPrograms>;
@@ -81,6 +83,7 @@ export const commandCapability = (programs: AllowedPrograms, user?: string): Cap
         ...(input !== undefined && { input }),
         limits: { timeoutMs: timeoutSeconds * 1000, outputBytes, memoryBytes, processes, fileBytes },
         owner: { user, folder: work.folder },
+        network: allowed.network,
         signal: work.signal,
       });
       if (result.endedBy) throw taskFailed('LimitReached', `${name} reached its ${result.endedBy} limit`);

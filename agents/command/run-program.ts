@@ -28,6 +28,8 @@ export interface ProgramRun {
   readonly limits: ProgramLimits;
   /** Whom it runs as, and the folder that becomes that user's with all that is in it; without a user, the agent's own. */
   readonly owner?: { readonly user: string | undefined; readonly folder: string };
+  /** Whether it may use the machine's network; without, it has a loopback of its own, where namespaces are possible. */
+  readonly network: boolean;
   readonly signal: AbortSignal;
 }
 export interface ProgramResult {
@@ -68,12 +70,16 @@ export async function runProgram(run: ProgramRun): Promise<ProgramResult> {
   const began = performance.now();
   const limits = [`--data=${memoryBytes}`, `--fsize=${fileBytes}`, '--core=0'];
   const isolated = isolation();
-  const child = spawn('prlimit', [...limits, '--', ...isolated.command, ...dropped, run.program, ...run.arguments], {
-    cwd: run.folder,
-    env: { ...run.environment, [mark[0]]: mark[1] },
-    detached: true,
-    stdio: 'pipe',
-  });
+  const child = spawn(
+    'prlimit',
+    [...limits, '--', ...isolated.command(run), ...dropped, run.program, ...run.arguments],
+    {
+      cwd: run.folder,
+      env: { ...run.environment, [mark[0]]: mark[1] },
+      detached: true,
+      stdio: 'pipe',
+    },
+  );
   const tree = child.pid === undefined ? undefined : createProcessTree(child.pid, mark.join('='));
   const endGroup = (signal: NodeJS.Signals): void => {
     if (child.pid !== undefined) end(-child.pid, signal);

@@ -32,7 +32,7 @@ export interface TestResult {
 
 /**
  * Runs `npm test` of a copy of the project with the upgrades in it. The project's code runs here: under limits of
- * time, output and memory, without the user's npm settings, as the workplace's user for programs.
+ * time, output and memory, without the user's npm settings and without the network, as the workplace's user for programs.
  */
 export async function runProjectTests(request: TestRequest, work: Work, workplace: Workplace): Promise<TestResult> {
   const { project, upgrades, branch, timeoutSeconds, failWhenRed } = request;
@@ -67,6 +67,7 @@ export async function runProjectTests(request: TestRequest, work: Work, workplac
     folder,
     environment: { PATH: workplace.path, HOME: work.folder, TMPDIR: work.folder, CI: 'true', NO_COLOR: '1' },
     limits: { ...toolLimits, timeoutMs: timeoutSeconds * 1000 },
+    network: false,
     owner: { user: workplace.programUser, folder: work.folder },
     signal: work.signal,
   });

@@ -42,6 +42,7 @@ export function npmOf(work: Work, { npmEnvironment }: Workplace): Tool {
       folder,
       environment: npmEnvironment,
       limits: toolLimits,
+      network: true,
       signal: work.signal,
     });
     // npm's codes for a package or a version that the registry does not have.
@@ -77,6 +78,7 @@ export function gitOf(work: Work, { path }: Workplace): Tool {
         GIT_COMMITTER_DATE: '2000-01-01T00:00:00Z',
       },
       limits: toolLimits,
+      network: true,
       signal: work.signal,
     });
     if (result.exitCode !== 0) throw taskFailed('GitFailed', `git ${args.join(' ')}: ${lastLines(result)}`);

@@ -1,12 +1,18 @@
+import { spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import { type AddressInfo, createServer } from 'node:net';
 import { chmodSync, existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { userInfo } from 'node:os';
 import { join } from 'node:path';
-import { isolation } from '../../agents/command/isolation';
 import { runProgram } from '../../agents/command/run-program';
 import { allowedPrograms, commandCapability } from '../../agents/command/capability';
 import { createDesk, type Desk } from '../support/work';
 
 const node = process.execPath;
+/** Where the kernel lets this user make namespaces, programs must be in them. */
+const mayIsolate = [['--pid'], ['--user', '--pid']].some(
+  (flags) => spawnSync('unshare', [...flags, '--fork', 'true']).status === 0,
+);
 const hidersNap = `300.${process.pid}`;
 const code = (source: string, more = {}): unknown => ({ program: node, args: ['-e', source], ...more });
 const programs = allowedPrograms.parse({
@@ -142,7 +148,7 @@ describe('command agent', () => {
       }
     });
     for (const pid of hiders) process.kill(Number(pid), 'SIGKILL');
-    expect(hiders).toHaveLength(isolation().processes > 0 ? 0 : 1);
+    expect(hiders).toHaveLength(mayIsolate ? 0 : 1);
   });
 
   it('runs it as another user when root is told to, in a folder that becomes that user’s', async () => {
@@ -160,6 +166,7 @@ describe('command agent', () => {
       environment: { PATH: '/usr/bin:/bin' },
       limits: { timeoutMs: 10_000, outputBytes: 1000, memoryBytes: 100e6, processes: 5, fileBytes: 1000 },
       owner: { user, folder },
+      network: false,
       signal,
     });
     if (process.getuid?.() !== 0) return expect(running).rejects.toThrow('chown');
@@ -179,12 +186,33 @@ describe('command agent', () => {
       environment: {},
       limits: { timeoutMs: 10_000, outputBytes: 1000, memoryBytes: 100e6, processes: 5, fileBytes: 1000 },
       owner: { user, folder },
+      network: false,
       signal: stop.signal,
     });
     chmodSync(desk.base, 0o777);
     stop.abort(new Error('no longer wanted'));
     await expect(running).rejects.toThrow('no longer wanted');
     expect(existsSync(join(desk.base, 'begun'))).toBe(false);
+  });
+
+  it('has a loopback of its own, unless it may use the network', async () => {
+    const server = createServer().listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    const { port } = server.address() as AddressInfo;
+    const reach = code(
+      `const net = require('net');
+       const said = (to) => new Promise((done) => net.connect(to, '127.0.0.1', () => done('reached')).on('error', ({ code }) => done(code)));
+       const own = net.createServer().listen(0, '127.0.0.1', async () => {
+         console.log(await said(own.address().port), await said(${port}));
+         process.exit();
+       });`,
+    ) as object;
+    const both = allowedPrograms.parse({ kept: reach, let: { ...reach, network: true } });
+    const tailOf = async (program: string): Promise<unknown> =>
+      ((await commandCapability(both).run({ program }, await desk.work())) as { tail: string }).tail.trim();
+    expect(await tailOf('let')).toBe('reached reached');
+    expect(await tailOf('kept')).toBe(mayIsolate ? 'reached ECONNREFUSED' : 'reached reached');
+    server.close();
   });
 
   it('lets a program end itself when it is told to, and says what ended it', async () => {
@@ -196,6 +224,7 @@ describe('command agent', () => {
         folder,
         environment: { PATH: '/usr/bin:/bin' },
         limits: { timeoutMs, outputBytes: 1000, memoryBytes: 100e6, processes: 5, fileBytes: 1000 },
+        network: false,
         signal,
       });
     };
