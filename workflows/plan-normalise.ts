@@ -68,13 +68,17 @@ const heartbeatOf = (task: JsonObject, timeoutMs: number): number =>
     ? durationMs(task['heartbeat'])
     : Math.max(300, Math.min(30_000, Math.floor(timeoutMs / 3)));
 
-const normaliseRetry = (retry: JsonObject): RetryPolicy => ({
-  maxAttempts: number(retry['maxAttempts'], 3),
-  initialIntervalMs: ms(retry['initialInterval'], '1s'),
-  backoffCoefficient: number(retry['backoffCoefficient'], 2),
-  maxIntervalMs: ms(retry['maxInterval'], '1m'),
-  nonRetryable: strings(retry['nonRetryable']),
-});
+function normaliseRetry(retry: JsonObject): RetryPolicy {
+  const initialIntervalMs = ms(retry['initialInterval'], '1s');
+  return {
+    maxAttempts: number(retry['maxAttempts'], 3),
+    initialIntervalMs,
+    backoffCoefficient: number(retry['backoffCoefficient'], 2),
+    // Who asks for a longer wait than the default allows means it.
+    maxIntervalMs: ms(retry['maxInterval'], `${Math.max(60_000, initialIntervalMs)}ms`),
+    nonRetryable: strings(retry['nonRetryable']),
+  };
+}
 
 function normaliseCompensation(compensation: JsonObject): CompensationDefinition {
   const timeoutMs = ms(compensation['timeout'], '10m');

@@ -167,6 +167,7 @@ function checkTimes(task: JsonObject, at: string, problems: ProblemList): void {
     [task['compensation'], `${at}/compensation`],
   ] as const) {
     if (!isObject(one)) continue;
+    checkRetryTimes(one['retry'], `${where}/retry`, problems);
     const [heartbeat, timeout] = [text(one['heartbeat']), text(one['timeout']) ?? '10m'];
     if (heartbeat === undefined || !durationPattern.test(heartbeat) || !durationPattern.test(timeout)) continue;
     // Beyond its own bounds it is too long in any case, which is said by the shape.
@@ -177,6 +178,18 @@ function checkTimes(task: JsonObject, at: string, problems: ProblemList): void {
         `heartbeat (${heartbeat}) must be shorter than timeout (${timeout}).`,
       );
   }
+}
+
+function checkRetryTimes(retry: Json | undefined, where: string, problems: ProblemList): void {
+  if (!isObject(retry)) return;
+  const [initial, most] = [text(retry['initialInterval']), text(retry['maxInterval'])];
+  if (![initial, most].every((one) => one !== undefined && durationPattern.test(one))) return;
+  if (durationMs(most ?? '') < durationMs(initial ?? ''))
+    problems.error(
+      'BAD_VALUE',
+      `${where}/maxInterval`,
+      `maxInterval (${most}) must not be shorter than initialInterval (${initial}).`,
+    );
 }
 
 function checkApprovalTexts(approval: JsonObject, at: string, scope: CheckScope, problems: ProblemList): void {

@@ -29,9 +29,19 @@ describe('problems', () => {
       'EXPRESSION_NOT_ALLOWED /tasks/0/secrets/a',
     ]);
     expect(ofTask({ heartbeat: '20m' })).toEqual(['BAD_VALUE /tasks/0/heartbeat']);
+    expect(ofTask({ retry: { initialInterval: '5m', maxInterval: '1m' } })).toEqual([
+      'BAD_VALUE /tasks/0/retry/maxInterval',
+    ]);
     expect(ofTask({ when: '' })).toEqual(['EXPRESSION_REQUIRED /tasks/0/when']);
     expect(ofTask({ approval: { by: [''] } })).toEqual(['BAD_VALUE /tasks/0/approval/by/0']);
     expect(ofTask({ with: { x: expression('item.a + item.b') } })).toEqual(['UNKNOWN_VARIABLE /tasks/0/with/x']);
+  });
+
+  it('are none where a first wait is longer than the default of the longest', () => {
+    const retry = { initialInterval: '5m' };
+    const { plan, problems } = validatePlan({ name: 'p', tasks: [{ id: 'a', capability: 'echo', retry }] });
+    expect(problems).toEqual([]);
+    expect(plan?.tasks[0]?.retry).toMatchObject({ initialIntervalMs: 300_000, maxIntervalMs: 300_000 });
   });
 
   it('hold remedies that are right', () => {
