@@ -37,25 +37,22 @@ export async function setUpApplication(
   const agents = join(ctx.dataDir, 'agents');
   await mkdir(agents, { recursive: true, mode: 0o700 });
   const [commands, hosts] = [join(agents, 'commands.json'), join(agents, 'http-hosts.json')];
-  // What the shipped agents may run and ask is said here, and is next to nothing.
-  await writeFile(
-    commands,
-    JSON.stringify(
-      {
-        echo: { program: '/bin/echo', argument: '[\\w .,:\\-]{0,200}' },
-        date: { program: '/bin/date', args: ['--utc', '--iso-8601=seconds'] },
-      },
-      null,
-      2,
-    ),
-    { mode: 0o600 },
-  );
-  await writeFile(hosts, '[]', { mode: 0o600 });
+  // What the shipped agents may run and ask is next to nothing at first; what the user made of it stays.
+  await writeOnce(commands, {
+    echo: { program: '/bin/echo', argument: '[\\w .,:\\-]{0,200}' },
+    date: { program: '/bin/date', args: ['--utc', '--iso-8601=seconds'] },
+  });
+  await writeOnce(hosts, []);
   return {
     people,
     agentEnvironment: { AATS_COMMANDS_FILE: commands, AATS_HTTP_HOSTS_FILE: hosts, ...(await programUser()) },
   };
 }
+
+const writeOnce = (file: string, content: object): Promise<void> =>
+  writeFile(file, JSON.stringify(content, null, 2), { mode: 0o600, flag: 'wx' }).catch((error: unknown) => {
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+  });
 
 /** Started by root, tasks run programs as a user who may nothing, unless Node is where that user cannot get at it. */
 async function programUser(): Promise<Readonly<Record<string, string>>> {
