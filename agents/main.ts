@@ -1,5 +1,4 @@
 import { chmodSync, mkdirSync } from 'node:fs';
-import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { z } from 'zod';
 import { loadConfig } from '../services/runtime/config';
@@ -31,11 +30,9 @@ const choice = z
 /** A process of shipped agents; which capabilities it offers, over which bus, are its arguments. */
 runProcess(choice.agentId, async (lifecycle) => {
   const config = loadConfig(workConfig.extend(agentConfig.shape), process.env);
-  const work = join(config.AATS_AGENT_DATA_DIR, 'work');
-  mkdirSync(work, { recursive: true, mode: 0o700 });
-  // Who runs programs must get to their folders below these, and need not see what else is there.
-  if (config.AATS_PROGRAM_USER !== undefined)
-    for (const folder of [config.AATS_AGENT_DATA_DIR, work]) chmodSync(folder, 0o711);
+  mkdirSync(config.AATS_AGENT_DATA_DIR, { recursive: true, mode: 0o700 });
+  // Who runs programs must get to their folders below it, and need not see what else is there.
+  if (config.AATS_PROGRAM_USER !== undefined) chmodSync(config.AATS_AGENT_DATA_DIR, 0o711);
   const all = createCapabilities(config, process.env);
   const chosen = choice.capabilities.map((name) => {
     const found = all.find((one) => one.name === name);
