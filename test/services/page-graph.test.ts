@@ -132,6 +132,25 @@ describe('the drawing of a plan', () => {
     );
   });
 
+  it('breaks a title that is too long for a line between words, in boxes that are all higher then', () => {
+    const titled = (label: string): readonly GraphNode[] =>
+      ['a', 'b', 'c', 'd', 'e', 'f', 'g'].map((id, at, ids) => ({
+        ...task(id, 'done', ids.slice(Math.max(0, at - 1), at)),
+        label: at === 3 ? label : id,
+        folded: false,
+        members: [],
+      }));
+    const heights = (drawing: string): readonly string[] => [
+      ...new Set([...drawing.matchAll(/class="card"[^>]* height="(\d+)"/g)].map(([, height = '']) => height)),
+    ];
+    const [short, long] = [draw(titled('Publish')), draw(titled('Apply the accepted upgrades on a branch'))];
+    expect(short).not.toContain('<tspan');
+    expect(long).toMatch(/>Apply the<tspan [^>]+>accepted \w+…<\/tspan>/);
+    expect([heights(short), heights(long)]).toEqual([['52'], ['67']]);
+    const endless = draw(titled('x'.repeat(300)));
+    expect(endless).toMatch(/>x+<tspan [^>]+>x+…<\/tspan>/);
+  });
+
   it('draws a plan of 1,000 tasks in few boxes', () => {
     const many = Array.from({ length: 1000 }, (_, index) =>
       task(`m.${index}`, index < 990 ? 'done' : 'running', ['first'], 'm'),

@@ -1,4 +1,4 @@
-import { heightOf, place, type Direction, type Placed, type PlacedEdge } from './graph';
+import { boxWidthOf, heightOf, lineHeight, place, type Direction, type Placed, type PlacedEdge } from './graph';
 import type { GraphNode, GraphTask } from './graph-fold';
 import { foreignText, markup, type Html } from './html';
 import type { Shape } from './marks';
@@ -37,6 +37,25 @@ function fitted(text: string, room: number, size: number, bold: boolean): string
   const kept = signs.findIndex((sign) => (left -= width(sign)) < 0);
   return `${signs.slice(0, kept).join('').trimEnd()}…`;
 }
+/** A title in at most so many lines, broken between words where that can be. */
+function inLines(text: string, lines: number, room: number): readonly string[] {
+  const line = fitted(text, room, 12.5, true);
+  if (line === text || lines === 1) return [line];
+  const start = line.slice(0, -1);
+  const end = text.charAt(start.length) === ' ' ? start.length : start.lastIndexOf(' ');
+  const head = end > 0 ? text.slice(0, end) : start;
+  return [head, ...inLines(text.slice(head.length).trimStart(), lines - 1, room)];
+}
+const signLeft = (node: GraphNode): number => (node.kind === 'gate' ? 12 : 9);
+const textRoom = (node: GraphNode, width: number): number =>
+  width - signLeft(node) - 20 - (node.kind === 'gate' ? 12 : 6);
+/** In a large drawing a second line would cost more than it tells. */
+const twoLinesUpTo = 60;
+const titleLinesOf = (nodes: readonly GraphNode[], width: number): number =>
+  nodes.length <= twoLinesUpTo &&
+  nodes.some((node) => inLines(foreignText(node.label), 2, textRoom(node, width)).length > 1)
+    ? 2
+    : 1;
 const cellsUpTo = 24;
 const cellOrder: readonly Shape[] = [
   'done',
@@ -57,8 +76,9 @@ const cellOrder: readonly Shape[] = [
 const layouts = new Map<string, Placed>();
 const layoutsKept = 500;
 function placed(nodes: readonly GraphNode[], direction: Direction, room: number): Placed {
-  const key = `${direction} ${room} ${nodes.map(({ id, needs, folded }) => `${id}${folded ? '*' : ''}<${needs.join()}`).join(' ')}`;
-  const known = layouts.get(key) ?? place(nodes, direction, room);
+  const titleLines = titleLinesOf(nodes, boxWidthOf(nodes, direction, room));
+  const key = `${direction} ${room} ${titleLines} ${nodes.map(({ id, needs, folded }) => `${id}${folded ? '*' : ''}<${needs.join()}`).join(' ')}`;
+  const known = layouts.get(key) ?? place(nodes, { direction, room, titleLines });
   layouts.delete(key);
   layouts.set(key, known);
   const [oldest] = layouts.keys();
@@ -66,17 +86,17 @@ function placed(nodes: readonly GraphNode[], direction: Direction, room: number)
   return known;
 }
 
-function edge({ from, to, points }: PlacedEdge, { direction, boxWidth }: Placed): Html {
+function edge({ from, to, points }: PlacedEdge, { direction, boxWidth, titleLines }: Placed): Html {
   const across = direction === 'across';
   const half = boxWidth / 2;
   const [first = [0, 0], ...rest] = points;
   const end = rest.pop() ?? first;
   const start: readonly [number, number] = across
     ? [first[0] + half, first[1]]
-    : [first[0], first[1] + heightOf(from) / 2];
+    : [first[0], first[1] + heightOf(from, titleLines) / 2];
   const stop: readonly [number, number] = across
     ? [end[0] - half - 5, end[1]]
-    : [end[0], end[1] - heightOf(to) / 2 - 5];
+    : [end[0], end[1] - heightOf(to, titleLines) / 2 - 5];
   const path = [start, ...rest, stop];
   let line = `M${start.map(Math.round).join()}`;
   for (let index = 1; index < path.length; index++) {
@@ -126,15 +146,24 @@ const countsInWords = (members: readonly GraphTask[]): string =>
     .map(([state, count]) => `${count} ${shapeWords[state]}`)
     .join(', ');
 
-function box(node: GraphNode, [centreX, centreY]: readonly [number, number], width: number, href: string): Html {
-  const height = heightOf(node);
+function box(
+  node: GraphNode,
+  [centreX, centreY]: readonly [number, number],
+  { boxWidth: width, titleLines }: Placed,
+  href: string,
+): Html {
+  const height = heightOf(node, titleLines);
   const [cx, cy] = [Math.round(centreX), Math.round(centreY)];
   const [x, y] = [cx - width / 2, cy - height / 2];
   const isGate = node.kind === 'gate';
-  const signX = x + (isGate ? 12 : 9);
-  const room = width - (signX - x) - 20 - (isGate ? 12 : 6);
+  const signX = x + signLeft(node);
+  const room = textRoom(node, width);
   const [label, words] = [foreignText(node.label), foreignText(node.sub)];
-  const [title, sub] = [fitted(label, room, 12.5, true), fitted(words, room, 11.5, false)];
+  const [lines, sub] = [inLines(label, titleLines, room), fitted(words, room, 11.5, false)];
+  const title = lines.join(' ');
+  // A title of one line among those of two stands in the middle of its box.
+  const top = y + ((titleLines - lines.length) * lineHeight) / 2;
+  const below = top + (lines.length - 1) * lineHeight;
   const state = node.folded ? countsInWords(node.members) : shapeWords[node.state];
   const isCut = title !== label || sub !== words;
   // Whoever speaks to the page says what stands there (WCAG 2.5.3); the whole follows.
@@ -149,12 +178,12 @@ function box(node: GraphNode, [centreX, centreY]: readonly [number, number], wid
   ];
   const classes = ['n', `s-${node.state}`, node.critical && 'crit', isGate && 'gate'].filter(Boolean).join(' ');
   return markup`<a class="${classes}" href="${href}" aria-label="${say}"
-    >${isCut && markup`<title>${label}: ${words}</title>`}${back}${card}<use class="g g-${node.state}" href="#g-${node.state}" x="${signX}" y="${y + 10}" width="16" height="16" /><text
+    >${isCut && markup`<title>${label}: ${words}</title>`}${back}${card}<use class="g g-${node.state}" href="#g-${node.state}" x="${signX}" y="${top + 10}" width="16" height="16" /><text
       class="t"
       x="${signX + 20}"
-      y="${y + 22}"
-      >${title}</text
-    ><text class="m" x="${signX + 20}" y="${y + 39}"> ${sub}</text>${node.folded && strip(node.members, x + 10, y + 52, width - 20)}</a
+      y="${top + 22}"
+      >${lines.map((line, index) => (index === 0 ? markup`${line}` : markup`<tspan x="${signX + 20}" dy="${lineHeight}">${line}</tspan>`))}</text
+    ><text class="m" x="${signX + 20}" y="${below + 39}"> ${sub}</text>${node.folded && strip(node.members, x + 10, below + 52, width - 20)}</a
   >`;
 }
 
@@ -164,7 +193,7 @@ export function drawGraph(
   { direction, room, href }: { direction: Direction; room: number; href: (node: GraphNode) => string },
 ): Html {
   const layout = placed(nodes, direction, room);
-  const { at, edges, width, height, boxWidth } = layout;
+  const { at, edges, width, height } = layout;
   const byId = new Map(nodes.map((node) => [node.id, node]));
   const now = (node: GraphNode): GraphNode => byId.get(node.id) ?? node; // a layout from the cache has older states
   const critical = ({ from, to }: PlacedEdge): number => (now(from).critical && now(to).critical ? 1 : 0);
@@ -181,7 +210,7 @@ export function drawGraph(
     width="${w}"
     height="${h}"
     >${[...edges].sort((a, b) => critical(a) - critical(b)).map((one) => edge({ ...one, from: now(one.from), to: now(one.to) }, layout))}${ordered.map(
-      ([node, point]) => box(node, point, boxWidth, href(node)),
+      ([node, point]) => box(node, point, layout, href(node)),
     )}</svg
   >`;
 }

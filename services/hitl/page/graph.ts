@@ -4,6 +4,8 @@ import { type GraphNode, layersOf } from './graph-fold';
 /** Pixels: a box, and one that stands for several tasks. */
 const boxHeight = 52;
 const foldHeight = 70;
+/** What a second line of the title adds. */
+export const lineHeight = 15;
 const simplexUpTo = 120;
 const layerGap = 22;
 const besideGap = 10;
@@ -25,10 +27,12 @@ export interface Placed {
   readonly height: number;
   readonly direction: Direction;
   readonly boxWidth: number;
+  /** Lines that titles may have, 1 or 2: as high as the highest are all boxes of a drawing. */
+  readonly titleLines: number;
 }
 
 /** Boxes take what room there is, so that long titles can be read: across beside each other, down in a layer. */
-function widthOf(nodes: readonly GraphNode[], direction: Direction, room: number): number {
+export function boxWidthOf(nodes: readonly GraphNode[], direction: Direction, room: number): number {
   const layers = layersOf(nodes);
   const [beside, gap] =
     direction === 'across'
@@ -37,13 +41,21 @@ function widthOf(nodes: readonly GraphNode[], direction: Direction, room: number
   const fits = Math.floor((room - (beside - 1) * gap) / Math.max(1, beside));
   return Math.min(widest, Math.max(narrowest, fits - (fits % 2)));
 }
-export const heightOf = (node: GraphNode): number => (node.folded ? foldHeight : boxHeight);
+export const heightOf = (node: GraphNode, titleLines: number): number =>
+  (node.folded ? foldHeight : boxHeight) + (titleLines - 1) * lineHeight;
 
 /** Positions: `across` puts the layers from left to right, `down` from top to bottom. The same input gives the same picture. */
-export function place(nodes: readonly GraphNode[], direction: Direction, room: number): Placed {
+export function place(
+  nodes: readonly GraphNode[],
+  {
+    direction,
+    room,
+    titleLines,
+  }: { readonly direction: Direction; readonly room: number; readonly titleLines: number },
+): Placed {
   const across = direction === 'across';
-  const boxWidth = widthOf(nodes, direction, room);
-  if (nodes.length === 0) return { at: new Map(), edges: [], width: 0, height: 0, direction, boxWidth };
+  const boxWidth = boxWidthOf(nodes, direction, room);
+  if (nodes.length === 0) return { at: new Map(), edges: [], width: 0, height: 0, direction, boxWidth, titleLines };
   const byId = new Map(nodes.map((node) => [node.id, node]));
   const nodeOf = (id: string): GraphNode => {
     const node = byId.get(id);
@@ -60,7 +72,7 @@ export function place(nodes: readonly GraphNode[], direction: Direction, room: n
     .decross(decrossTwoLayer())
     .coord(nodes.length > simplexUpTo ? coordGreedy() : coordSimplex())
     .nodeSize(({ data }: { readonly data: string }): [number, number] =>
-      across ? [heightOf(nodeOf(data)), boxWidth] : [boxWidth, heightOf(nodeOf(data))],
+      across ? [heightOf(nodeOf(data), titleLines), boxWidth] : [boxWidth, heightOf(nodeOf(data), titleLines)],
     )
     .gap(across ? [14, layerGap] : [besideGap, 28]);
   const size = layout(dag);
@@ -82,6 +94,7 @@ export function place(nodes: readonly GraphNode[], direction: Direction, room: n
     height: across ? size.width : size.height,
     direction,
     boxWidth,
+    titleLines,
   };
 }
 
@@ -92,7 +105,7 @@ function keepOrderOfTwins(nodes: readonly GraphNode[], at: Map<string, Point>, a
     for (const need of node.needs) dependents.set(need, [...(dependents.get(need) ?? []), node.id]);
   const twins = new Map<string, GraphNode[]>();
   for (const node of nodes) {
-    const key = `${[...node.needs].sort().join()}|${(dependents.get(node.id) ?? []).sort().join()}|${heightOf(node)}`;
+    const key = `${[...node.needs].sort().join()}|${(dependents.get(node.id) ?? []).sort().join()}|${node.folded}`;
     twins.set(key, [...(twins.get(key) ?? []), node]);
   }
   for (const group of twins.values()) {
