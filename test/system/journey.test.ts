@@ -80,7 +80,9 @@ describe('the whole system', () => {
     await expect(
       jonas.post('/v1/plans', { ...body, plan: { document: plan('same', [{ id: 'b', capability: 'echo' }]) } }),
     ).rejects.toThrow('another plan');
-    await expect(jonas.post('/v1/plans', { ...body, planId: 'Wrong_Id' })).rejects.toThrow('plan id');
+    await expect(jonas.post('/v1/plans', { ...body, planId: 'Wrong_Id' })).rejects.toMatchObject({
+      failure: { lines: [{ name: '/planId' }] },
+    });
     await expect((await system.session('mara')).post('/v1/plans', { ...body, planId: id('denied') })).rejects.toThrow(
       'may not create tasks',
     );
