@@ -69,6 +69,11 @@ const readsAnswer = (text: string): boolean =>
   expressionsIn(text).some(({ source }) =>
     referencesOf(parseExpression(source).ast).some(({ variable }) => variable === 'approval'),
   );
+/** Whether any text in it takes something from people's answer. */
+export const readsAnswerIn = (template: Json): boolean =>
+  typeof template === 'string'
+    ? readsAnswer(template)
+    : typeof template === 'object' && template !== null && Object.values(template).some(readsAnswerIn);
 const isList = (value: Json): value is readonly Json[] => Array.isArray(value);
 const isMap = (value: Json): value is JsonObject => typeof value === 'object' && value !== null && !isList(value);
 

@@ -1,8 +1,8 @@
-import { ExpressionFailure } from './expressions';
-import { argumentsOf, describe, fillAnswer } from './plan-arguments';
+import { ExpressionFailure, expressionsIn } from './expressions';
+import { argumentsOf, describe, fillAnswer, readsAnswerIn } from './plan-arguments';
 import { fail, succeed, toBeApproved } from './plan-outcome';
 import { recall } from './plan-results';
-import { definitionOf, enter, type PlanRun, type TaskRun, taskOf, topOf } from './plan-state';
+import { definitionOf, enter, type PlanRun, runsOf, type TaskRun, taskOf, topOf } from './plan-state';
 import { isTurnOver } from './plan-turn';
 
 /**
@@ -34,6 +34,13 @@ export function dispatch(run: PlanRun, now: number, sends: boolean): void {
 function dispatchItems(run: PlanRun, parent: TaskRun, limit: number, now: number, sends: boolean): void {
   const ids = run.items.get(parent.id) ?? [];
   if (parent.state === 'queued') {
+    try {
+      if (!fillAnswers(run, parent, runsOf(run, parent))) return;
+    } catch (error) {
+      if (!(error instanceof ExpressionFailure)) throw error;
+      fail(run, parent, { type: 'ExpressionFailed', message: error.message }, now);
+      return;
+    }
     enter(run, parent, 'dispatched', now);
     parent.startedAt = now;
     enter(run, parent, 'running', now);
@@ -68,9 +75,9 @@ function start(run: PlanRun, task: TaskRun, now: number, sends: boolean): boolea
   if (!sends && run.early.get(task.id)?.attempt !== task.attempt + 1) return false;
   try {
     const isFirst = task.tries === 0;
-    const evaluates = isFirst || !task.arguments;
-    if (isTurnOver(run) || (evaluates && !recall(run, run.reads.get(topOf(task)) ?? []))) return false;
-    if (isFirst && definitionOf(run, task).approval?.at === 'before') fillAnswer(run, task);
+    const evaluates = !task.arguments || (isFirst && expressionsIn(definitionOf(run, task).title).length > 0);
+    if (isTurnOver(run) || (evaluates && !hasRead(run, task))) return false;
+    if (isFirst && task.parent === undefined && !fillAnswers(run, task, [task])) return false;
     const args = argumentsOf(run, task);
     if (isFirst) describe(run, task, args);
     send(run, task, args, now);
@@ -78,6 +85,21 @@ function start(run: PlanRun, task: TaskRun, now: number, sends: boolean): boolea
     if (!(error instanceof ExpressionFailure)) throw error;
     fail(run, task, { type: 'ExpressionFailed', message: error.message }, now);
   }
+  return true;
+}
+
+/** False while results that its expressions read are being fetched. */
+const hasRead = (run: PlanRun, task: TaskRun): boolean => recall(run, run.reads.get(topOf(task)) ?? []);
+
+/**
+ * Fills in what comes from people's answer, in a task or in all its items before the first of them is sent. False while
+ * results that it reads are being fetched: they may have been stored while people were asked. Throws ExpressionFailure.
+ */
+function fillAnswers(run: PlanRun, task: TaskRun, all: readonly TaskRun[]): boolean {
+  const definition = definitionOf(run, task);
+  if (definition.approval?.at !== 'before' || !readsAnswerIn(definition.with)) return true;
+  if (!hasRead(run, task)) return false;
+  for (const one of all) fillAnswer(run, one);
   return true;
 }
 

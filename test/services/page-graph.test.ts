@@ -145,10 +145,10 @@ describe('the drawing of a plan', () => {
     ];
     const [short, long] = [draw(titled('Publish')), draw(titled('Apply the accepted upgrades on a branch'))];
     expect(short).not.toContain('<tspan');
-    expect(long).toMatch(/>Apply the<tspan [^>]+>accepted \w+…<\/tspan>/);
+    expect(long).toMatch(/>Apply the <tspan [^>]+>accepted \w+…<\/tspan>/);
     expect([heights(short), heights(long)]).toEqual([['52'], ['67']]);
     const endless = draw(titled('x'.repeat(300)));
-    expect(endless).toMatch(/>x+<tspan [^>]+>x+…<\/tspan>/);
+    expect(endless).toMatch(/>x+ <tspan [^>]+>x+…<\/tspan>/);
   });
 
   it('draws a plan of 1,000 tasks in few boxes', () => {

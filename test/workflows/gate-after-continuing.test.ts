@@ -5,7 +5,7 @@ import { applyReport } from '../../workflows/plan-reports';
 import { putBack, type ResultEntries, resultsStored, resultsToStore } from '../../workflows/plan-results';
 import { decodeSnapshot, encodeSnapshot } from '../../workflows/plan-snapshot';
 import { createRun } from '../../workflows/plan-start';
-import { type PlanRun, taskOf } from '../../workflows/plan-state';
+import { noEffects, type PlanRun, taskOf } from '../../workflows/plan-state';
 import { approval, begin, input, plan, task } from '../support/plans';
 
 const succeeded = (run: PlanRun, taskId: string, output: Json): void => {
@@ -49,5 +49,24 @@ describe('a gate that is open while the plan continues as new', () => {
     expect(run.effects.dispatches).toMatchObject([
       { taskId: 'deploy', title: 'Deploy 7', arguments: { note: 'release of 7' } },
     ]);
+  });
+});
+
+describe('an answer that goes into all items of a list', () => {
+  it('fails the task before any of them is sent when one cannot take it', () => {
+    const definition = plan([
+      task('deploy', {
+        forEach: { in: '${{ [1, 0] }}', maxItems: 10, maxFailurePercent: 100 },
+        with: { share: '${{ int(approval.reason) / item }}' },
+        approval: approval(),
+      }),
+    ]);
+    const run = begin(definition);
+    const [{ approvalId = '', digest = '' } = {}] = run.effects.approvals;
+    run.effects = noEffects();
+    applyOutcome(run, { approvalId, digest, status: 'approved', decidedBy: 'ana', reason: '6', at: '' }, 3);
+    advance(run, 3);
+    expect(run.effects.dispatches).toEqual([]);
+    expect(taskOf(run, 'deploy')).toMatchObject({ state: 'failed', failure: { type: 'ExpressionFailed' } });
   });
 });

@@ -182,7 +182,7 @@ function box(
       class="t"
       x="${signX + 20}"
       y="${top + 22}"
-      >${lines.map((line, index) => (index === 0 ? markup`${line}` : markup`<tspan x="${signX + 20}" dy="${lineHeight}">${line}</tspan>`))}</text
+      >${lines.map((line, index) => (index === 0 ? markup`${line}` : markup` <tspan x="${signX + 20}" dy="${lineHeight}">${line}</tspan>`))}</text
     ><text class="m" x="${signX + 20}" y="${below + 39}"> ${sub}</text>${node.folded && strip(node.members, x + 10, below + 52, width - 20)}</a
   >`;
 }
