@@ -39,10 +39,10 @@ runProcess(choice.agentId, async (lifecycle) => {
     if (!found) throw new Error(`there is no capability ${name}; there are ${all.map((one) => one.name).join(', ')}`);
     return found;
   });
-  if (isolation().processes === 0)
-    lifecycle.logger.warn(
-      'programs run without namespaces: one that hides well can outlive its task, and all of them may use the network',
-    );
+  const { processes, cutsNetwork } = isolation();
+  if (processes === 0)
+    lifecycle.logger.warn('programs run without a process namespace: one that hides well can outlive its task');
+  if (!cutsNetwork) lifecycle.logger.warn('programs cannot be kept from the network of this machine');
   if (process.getuid?.() === 0 && config.AATS_PROGRAM_USER === undefined)
     lifecycle.logger.warn('programs of tasks run as root: AATS_PROGRAM_USER names another user');
   await runAgent(

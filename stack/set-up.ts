@@ -1,6 +1,6 @@
-import { mkdir, writeFile } from 'node:fs/promises';
+import { mkdir, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { createPostgres, postgresConfig } from '../activities/stores/postgres';
 import { loadConfig } from '../services/runtime/config';
 import type { DemoPerson } from './demo-codes';
@@ -49,12 +49,13 @@ export async function setUpApplication(
   };
 }
 
-const writeOnce = (file: string, content: object): Promise<void> =>
-  writeFile(file, JSON.stringify(content, null, 2), { mode: 0o600, flag: 'wx' }).catch((error: unknown) => {
-    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
-  });
+async function writeOnce(file: string, content: object): Promise<void> {
+  if (existsSync(file)) return;
+  await writeFile(`${file}.new`, JSON.stringify(content, null, 2), { mode: 0o600 });
+  await rename(`${file}.new`, file);
+}
 
-/** Started by root, tasks run programs as a user who may nothing, unless Node is where that user cannot get at it. */
+/** Started by root, tasks run programs as a user of their own, unless Node is where that user cannot get at it. */
 async function programUser(): Promise<Readonly<Record<string, string>>> {
   if (!isRoot()) return {};
   const user = await ensureSystemUser('aats-programs');

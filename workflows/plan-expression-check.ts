@@ -63,11 +63,13 @@ export function checkText(
       continue;
     }
     const type = checkSource(part.source, pointer, scope, problems);
-    if (type !== undefined && foreignToJson.has(type))
+    // Also within lists and maps: list<bytes>.
+    const foreign = type?.split(/[<>, ]+/).find((one) => foreignToJson.has(one));
+    if (foreign !== undefined)
       problems.error(
         'EXPRESSION_TYPE',
         pointer,
-        `"${part.source}" gives ${foreignToJson.get(type) ?? type}, which JSON cannot hold; compare it here, or pass a text or a number.`,
+        `"${part.source}" gives ${foreignToJson.get(foreign) ?? foreign}, which JSON cannot hold; compare it here, or pass a text or a number.`,
       );
     if (
       (isText || !isAlone) &&

@@ -24,7 +24,7 @@ export const allowedPrograms = z.record(
     memoryBytes: z
       .number()
       .int()
-      .min(MiB)
+      .min(16 * MiB)
       .default(512 * MiB),
     processes: z.number().int().min(1).default(32),
     fileBytes: z

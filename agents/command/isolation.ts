@@ -6,14 +6,17 @@ export interface Isolation {
   command(may: { readonly network: boolean }): readonly string[];
   /** How many processes this adds to those of the program. */
   readonly processes: number;
+  /** Whether programs can be kept from the machine's network. */
+  readonly cutsNetwork: boolean;
 }
 
 const processes = ['--pid', '--fork', '--kill-child', '--mount-proc'];
 /**
- * The first is for root; the second for whom the kernel lets make namespaces of users, whose processes stay that user's,
- * and keep what they may do there (it takes that to set up the loopback) until the program begins.
+ * For who is not root, a namespace of users in which processes stay that user's, and keep what they may do there (it
+ * takes that to set up the loopback) until the program begins. Root needs none, and runs programs as users that it
+ * would not know.
  */
-const ways = [processes, ['--user', '--map-current-user', '--keep-caps', ...processes]];
+const ofUser = ['--user', '--map-current-user', '--keep-caps', ...processes];
 /** A new network namespace has a loopback that is down. SIOCSIFFLAGS with IFF_UP and IFF_RUNNING: netdevice(7). */
 const loopbackUp = `/usr/bin/perl -MSocket -e '$lo = pack("a16 s x22", "lo", 0x41); socket(S, AF_INET, SOCK_DGRAM, 0) && ioctl(S, 0x8914, $lo) or die "lo: $!"'`;
 /**
@@ -38,16 +41,14 @@ let found: Isolation | undefined;
  */
 export function isolation(): Isolation {
   if (found) return found;
-  const commandOf =
-    (flags: readonly string[]): Isolation['command'] =>
-    ({ network }) =>
-      network
-        ? ['unshare', ...flags, '--', ...firstProcess('')]
-        : ['unshare', ...flags, '--net', '--', ...firstProcess(`${loopbackUp} && `)];
-  const way = ways.map(commandOf).find((command) => {
-    const [program = '', ...args] = command({ network: false });
-    return spawnSync(program, [...args, 'true'], { stdio: 'ignore', timeout: probeMs }).status === 0;
-  });
-  found = way ? { command: way, processes: 2 } : { command: () => [], processes: 0 };
+  const flags = process.getuid?.() === 0 ? processes : ofUser;
+  const open = ['unshare', ...flags, '--', ...firstProcess('')];
+  const cut = ['unshare', ...flags, '--net', '--', ...firstProcess(`${loopbackUp} && `)];
+  const works = ([program = '', ...args]: readonly string[]): boolean =>
+    spawnSync(program, [...args, 'true'], { stdio: 'ignore', timeout: probeMs }).status === 0;
+  const cutsNetwork = works(cut);
+  if (cutsNetwork || works(open))
+    found = { command: ({ network }) => (network || !cutsNetwork ? open : cut), processes: 2, cutsNetwork };
+  else found = { command: () => [], processes: 0, cutsNetwork };
   return found;
 }

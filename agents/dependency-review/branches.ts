@@ -101,6 +101,8 @@ export async function checkOutBranch(
     work.folder,
     'clone',
     '--quiet',
+    // The copy may become another user's, and must not share its files with the repository.
+    '--no-hardlinks',
     '--template=',
     '--single-branch',
     '--branch',

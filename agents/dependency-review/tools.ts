@@ -33,6 +33,8 @@ export function npmOf(work: Work, { npmEnvironment }: Workplace): Tool {
         // A project's .npmrc may say much, and not what runs here or that packages go elsewhere than into its copy.
         '--git=git',
         '--no-global',
+        '--location=project',
+        '--no-force',
         '--no-audit',
         '--no-fund',
         '--no-update-notifier',

@@ -3,7 +3,8 @@ import { join } from 'node:path';
 
 /**
  * The folder for an agent's attempts, without those that a killed process left behind. Programs that run as another user
- * get through it to theirs, whatever the umask is and whoever made it before, and see no other.
+ * get through it to theirs, whatever the umask is and whoever made it before. They see no names of others', though all
+ * programs run as one user: who guesses a name may read there.
  */
 export async function emptyWorkFolder(dataDir: string, agentId: string): Promise<string> {
   const all = join(dataDir, 'work');

@@ -6,6 +6,7 @@ import type { Lineage } from '../../activities/stores/lineage';
 import type { Health } from '../runtime/health';
 import { callerOf, checked } from '../runtime/http';
 import type { Identities } from '../runtime/identity';
+import type { Logger } from '../runtime/logger';
 import { authorize } from '../runtime/roles';
 import { sendBytes } from '../runtime/send-bytes';
 import { asStoreFailure, fromStore } from './store-failures';
@@ -17,6 +18,7 @@ export interface RouteDeps {
   readonly lineage: Lineage;
   /** A reader of a document that takes nothing for so long is cut off. */
   readonly patienceMs: number;
+  readonly logger: Logger;
 }
 
 const depth = z.coerce.number().int().min(1).max(20).default(5);
@@ -24,13 +26,24 @@ const text = z.string();
 const nothing = z.strictObject({});
 
 /** REST for the same questions as gRPC, under the same permissions. */
-export function addRoutes(router: Router, { identities, health, artifacts, lineage, patienceMs }: RouteDeps): void {
+export function addRoutes(
+  router: Router,
+  { identities, health, artifacts, lineage, patienceMs, logger }: RouteDeps,
+): void {
   const may =
     (method: string) =>
     async (ctx: Context, next: Next): Promise<void> => {
       authorize(await callerOf(ctx, identities), `aats.data.v1.${method}`);
       await next();
     };
+
+  async function* contentOf(artifact: string): AsyncGenerator<Uint8Array> {
+    try {
+      yield* artifacts.get(artifact);
+    } catch (error) {
+      throw asStoreFailure(error);
+    }
+  }
 
   router.get('/v1/stores', may('DatabaseController/GetStoreHealth'), async (ctx) => {
     checked(nothing, ctx.query);
@@ -60,7 +73,7 @@ export function addRoutes(router: Router, { identities, health, artifacts, linea
       ctx.length = size;
     };
     if (ctx.method === 'HEAD') describe();
-    else await sendBytes(ctx, artifacts.get(artifact), describe, patienceMs);
+    else await sendBytes(ctx, contentOf(artifact), describe, { patienceMs, logger });
   });
 
   router.get('/v1/lineage/artifacts/:artifact', may('Lineage/GetArtifactLineage'), async (ctx) => {

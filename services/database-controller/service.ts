@@ -107,7 +107,7 @@ export async function startDatabaseController(
     ],
   });
   const { app, router } = createRestApp({ identities, logger, health, metrics, openapi });
-  addRoutes(router, { identities, health, artifacts, lineage, patienceMs: config.AATS_STALLED_READER_MS });
+  addRoutes(router, { identities, health, artifacts, lineage, patienceMs: config.AATS_STALLED_READER_MS, logger });
   const https = await startHttpsServer({ tls, port: config.AATS_REST_PORT, app });
   lifecycle.onStop('gRPC and REST', () => Promise.all([grpc.drain(graceSeconds), https.close(graceSeconds)]));
   return { grpcPort: grpc.port, restPort: https.port };

@@ -23,13 +23,15 @@ export function sizeProblems(plan: Json, inputs: JsonObject): readonly Problem[]
   return [{ severity: 'error', code: 'TOO_LARGE', pointer: '', line: 1, message }];
 }
 
-/** An answer that nobody could receive would tell of none. */
+/** An answer that nobody could receive would tell of none. Errors before warnings, each by line. */
 const mostProblems = 1000;
-function limited(problems: readonly Problem[]): readonly Problem[] {
-  if (problems.length <= mostProblems) return problems;
-  const first = problems.slice(0, mostProblems);
-  const message = `There are ${problems.length} problems; the first ${mostProblems} are listed.`;
-  return [...first, { severity: 'error', code: 'TOO_LARGE', pointer: '', line: first.at(-1)?.line ?? 0, message }];
+function limited(all: readonly Problem[]): readonly Problem[] {
+  if (all.length <= mostProblems) return all;
+  const isError = ({ severity }: Problem): boolean => severity === 'error';
+  const first = [...all.filter(isError), ...all.filter((one) => !isError(one))].slice(0, mostProblems);
+  const last = first.at(-1);
+  const message = `There are ${all.length} problems; the first ${mostProblems} are listed.`;
+  return last ? [...first, { ...last, message }] : first;
 }
 
 export interface Intake {

@@ -95,6 +95,7 @@ function temporalAway(error: unknown): boolean {
 // carries waits without end. Long lists of problems and long messages are cut there and whole over REST.
 const detailsLimit = 4096;
 const messageLimit = 300;
+const messageBytes = 1024;
 const failureHeader = 'aats-failure-bin';
 
 /** The gRPC status of a failure; type and details travel beside it in `aats-failure-bin` as JSON. */
@@ -105,7 +106,9 @@ export function toGrpcStatus({ type, message, details }: EdgeFailure): Partial<S
     kept = kept.slice(0, Math.floor(kept.length / 2));
   metadata.set(failureHeader, Buffer.from(JSON.stringify({ type, details: kept })));
   // By way of bytes: half a character, of the cut or of the message itself, cannot be sent.
-  const text = Buffer.from(message.slice(0, messageLimit)).toString('utf8');
+  let text = Buffer.from(message.slice(0, messageLimit)).toString('utf8');
+  // As the wire has it, where a letter that is not ASCII takes up to nine times its place.
+  while (encodeURI(text).length > messageBytes) text = Array.from(text).slice(0, -16).join('');
   return { code: type === 'Internal' ? status.INTERNAL : edgeStatus[type].grpc, details: text, metadata };
 }
 

@@ -66,6 +66,10 @@ export function createRestApp(options: RestOptions): { readonly app: Koa; readon
     const matched = ctx['matched'] as readonly { readonly methods: readonly string[] }[] | undefined;
     const allowed = new Set(matched?.flatMap(({ methods }) => methods));
     if (allowed.size > 0) ctx.set('allow', [...allowed].join(', '));
+    if (allowed.size > 0 && ctx.method === 'OPTIONS') {
+      ctx.status = 204;
+      return;
+    }
     throw Object.assign(failure('InvalidInput', `there is nothing at ${ctx.method} ${ctx.path}`), {
       httpStatus: allowed.size > 0 ? 405 : 404,
     });

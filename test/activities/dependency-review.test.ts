@@ -1,6 +1,6 @@
 import { execFileSync } from 'node:child_process';
-import { existsSync, readdirSync } from 'node:fs';
-import { cp, mkdir, readFile, writeFile } from 'node:fs/promises';
+import { existsSync, readdirSync, statSync } from 'node:fs';
+import { cp, mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import * as tar from 'tar';
 import { dependencyReviewCapabilities } from '../../agents/dependency-review/capabilities';
@@ -138,6 +138,11 @@ describe('dependency review', () => {
     expect(diff).toContain('-    "ms": "2.1.2"');
     expect(diff).toContain('+    "ms": "2.1.3"');
     expect(await run('npm-test', { project, branch, failWhenRed: true })).toMatchObject({ name: branch, passed: true });
+    // What the tests may write to shares nothing with the repository.
+    const objects = join(desk.base, 'repositories', 'review-1.git', 'objects');
+    const kept = await readdir(objects, { recursive: true, withFileTypes: true });
+    const links = kept.filter((one) => one.isFile()).map((one) => statSync(join(one.parentPath, one.name)).nlink);
+    expect(new Set(links)).toEqual(new Set([1]));
 
     await run('npm-apply', { project, branch, upgrades: [{ name: 'chalk', to: '5.0.0' }] });
     await expect(run('npm-test', { project, branch, failWhenRed: true })).rejects.toMatchObject({
@@ -207,7 +212,7 @@ describe('dependency review', () => {
     await writeFile(join(folder, 'package.json'), JSON.stringify({ name: 'hostile', dependencies, scripts: { test } }));
     tool(folder, 'npm', 'install', '--package-lock-only', '--no-audit');
     await writeFile(join(folder, 'git'), `#!/bin/sh\ntouch ${marker}-npm\nexec git "$@"\n`, { mode: 0o755 });
-    await writeFile(join(folder, '.npmrc'), 'git=./git\nglobal=true\n');
+    await writeFile(join(folder, '.npmrc'), 'git=./git\nglobal=true\nlocation=global\nforce=true\n');
     const file = join(desk.base, 'hostile.tgz');
     await tar.c({ cwd: folder, file, gzip: true }, ['.']);
     const hostile = await desk.keep({

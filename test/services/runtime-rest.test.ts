@@ -102,6 +102,7 @@ describe('REST', () => {
       type: 'application/problem+json',
       headers: { allow: 'POST' },
     });
+    expect(await call('OPTIONS', '/things')).toMatchObject({ status: 204, headers: { allow: 'POST' } });
     const { status, text } = await call('GET', '/bug');
     expect(status).toBe(500);
     expect(text).not.toContain('hunter2');

@@ -25,7 +25,7 @@ export function addDocuments(router: Router, deps: PageDeps): void {
         ctx.attachment(name.replace(/[^\w.-]/g, '_').slice(0, 100) || 'document');
         ctx.type = 'application/octet-stream';
       };
-      await sendBytes(ctx, chunksOf(answers), describe, deps.patienceMs);
+      await sendBytes(ctx, chunksOf(answers), describe, deps);
     }),
   );
 }

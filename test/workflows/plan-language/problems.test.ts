@@ -64,6 +64,8 @@ describe('problems', () => {
     ['a title that is a list', { title: expression('inputs.names') }, 'EXPRESSION_TYPE'],
     ['a heading that is null', { approval: { by: ['role:aats-admin'], title: expression('null') } }, 'EXPRESSION_TYPE'],
     ['bytes', { with: { x: expression('b"abc"') } }, 'EXPRESSION_TYPE'],
+    ['times in a list', { with: { x: expression('[timestamp("2026-01-01T00:00:00Z")]') } }, 'EXPRESSION_TYPE'],
+    ['bytes in a map', { with: { x: expression('{"a": b"abc"}') } }, 'EXPRESSION_TYPE'],
     ['a time as a value', { with: { x: expression('timestamp("2026-01-01T00:00:00Z")') } }, 'EXPRESSION_TYPE'],
     ['an unsigned number', { with: { x: expression('1u') } }, 'EXPRESSION_TYPE'],
     ['a function that is not offered', { with: { x: expression('"a".lastIndexOf("a")') } }, 'BAD_EXPRESSION'],
@@ -112,6 +114,18 @@ describe('problems', () => {
     expect(plan).toBeUndefined();
     expect(problems).toHaveLength(1001);
     expect(problems.at(-1)?.message).toBe('There are 2502 problems; the first 1000 are listed.');
+  });
+
+  it('that are warnings stop no plan, however many, and hide no error', () => {
+    const tasks = Array.from({ length: 1200 }, (_, at) => ({ id: `t${at}`, capability: 'nobody-offers-this' }));
+    const taken = (more: readonly object[]) => {
+      const value = JSON.stringify({ name: 'p', tasks: [...tasks, ...more] }, null, 1);
+      return takeInPlan({ source: { case: 'document', value } } as PlanSource, 'jonas', { capabilities: ['echo'] });
+    };
+    const sound = taken([]);
+    expect(sound.plan?.tasks).toHaveLength(1200);
+    expect(new Set(sound.problems.map(({ severity }) => severity))).toEqual(new Set(['warning']));
+    expect(taken([{ id: 'last' }]).problems[0]).toMatchObject({ severity: 'error', code: 'MISSING_FIELD' });
   });
 
   it('of names of a megabyte are found within seconds, and are not as long themselves', () => {

@@ -34,7 +34,7 @@
     if (form.dataset.sent) { e.preventDefault(); return; }
     form.dataset.sent = '1'; addEventListener('pageshow', () => delete form.dataset.sent);
     // A page that stays open for long looks first whether anybody would take it: what was typed must not be lost.
-    if (!out) return;
+    if (!out || new URL(form.action).pathname === '/sign-out') return;
     e.preventDefault();
     if (await isOut()) { delete form.dataset.sent; $('.notices').scrollIntoView({ block: 'center' }); return; }
     sendable = form; form.requestSubmit(submitter); sendable = undefined;
