@@ -83,15 +83,19 @@ function declarationsOf(
 function summarize({ jump, files, size, api, engines, licence }: Difference, reasons: readonly string[]): string {
   const parts = [
     `${jump} version`,
-    ...reasons,
-    `files: ${files.changed.length} changed, ${files.added.length} added, ${files.removed.length} removed`,
+    ...reasons.filter((reason) => reason !== `a ${jump} version`),
+    `files: ${countsOf(files)}`,
     `${kilobytes(size[0])} to ${kilobytes(size[1])}`,
     ...(licence[0] === licence[1] ? [`licence ${licence[1]}`] : []),
     ...(engines[0] === engines[1] ? [] : [`Node ${engines[0]} to ${engines[1]}`]),
-    api
-      ? `declared API: ${api.added.length} added, ${api.removed.length} removed, ${api.changed.length} changed`
-      : 'no type declarations to compare',
+    api ? `declared API: ${countsOf(api)}` : 'no type declarations to compare',
   ];
   return `${parts.join('; ')}.`;
 }
+/** What there is none of goes without saying. */
+const countsOf = (all: Readonly<Record<'changed' | 'added' | 'removed', readonly unknown[]>>): string =>
+  (['changed', 'added', 'removed'] as const)
+    .flatMap((what) => (all[what].length > 0 ? [`${all[what].length} ${what}`] : []))
+    .join(', ') || 'unchanged';
+
 export const kilobytes = (bytes: number): string => `${(bytes / 1000).toFixed(1)} kB`;
