@@ -62,7 +62,8 @@ describe('an answer that goes into all items of a list', () => {
       }),
     ]);
     const run = begin(definition);
-    const [{ approvalId = '', digest = '' } = {}] = run.effects.approvals;
+    const [request] = run.effects.approvals;
+    const { approvalId = '', digest = '' } = request ?? {};
     run.effects = noEffects();
     applyOutcome(run, { approvalId, digest, status: 'approved', decidedBy: 'ana', reason: '6', at: '' }, 3);
     advance(run, 3);
