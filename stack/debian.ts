@@ -3,6 +3,7 @@ import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { withLock } from './cache';
 import { runCommand } from './commands';
+import { isRoot } from './system-users';
 
 /** Those of the packages that are not installed here. */
 export async function missingPackages(packages: readonly string[]): Promise<readonly string[]> {
@@ -18,7 +19,7 @@ export async function missingPackages(packages: readonly string[]): Promise<read
  */
 export async function installPackages(cacheDir: string, packages: readonly string[]): Promise<void> {
   if ((await missingPackages(packages)).length === 0) return;
-  if (process.getuid?.() !== 0) {
+  if (!isRoot()) {
     throw new Error(
       `these Debian packages are missing; install them with: sudo apt-get install --no-install-recommends ${packages.join(' ')}`,
     );

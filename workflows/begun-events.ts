@@ -38,10 +38,9 @@ export const interceptors: WorkflowInterceptorsFactory = () => {
     internals: [
       {
         activate(input, next) {
-          const isSentOut =
-            input.activation.jobs?.some(({ queryWorkflow }) => queryWorkflow?.queryId === sentOut) === true;
-          if (isSentOut && running > 0) throw new Error(unbegunEvents);
           const { historyLength, historySizeBytes, timestamp, jobs } = input.activation;
+          const isSentOut = jobs?.some(({ queryWorkflow }) => queryWorkflow?.queryId === sentOut) === true;
+          if (isSentOut && running > 0) throw new Error(unbegunEvents);
           const now = {
             events: Number(historyLength),
             bytes: String(historySizeBytes),

@@ -10,7 +10,17 @@ import {
   triggerWords,
 } from './plan-fields';
 import { checkSchema } from './plan-schema-check';
-import { durationMs, durationPattern, camel, isArray, isObject, kebab, mendDuration, shown } from './plan-values';
+import {
+  durationMs,
+  durationPattern,
+  camel,
+  idPattern,
+  isArray,
+  isObject,
+  kebab,
+  mendDuration,
+  shown,
+} from './plan-values';
 import { didYouMean, escapePointer, nearest, type ProblemList } from './plan-problems';
 
 const order: Readonly<Record<Stage, number>> = { 1: 1, 2: 2, B: 3 };
@@ -177,7 +187,7 @@ function checkKind(name: string, kind: FieldKind, value: Json, at: string, probl
       checkTexts(name, value, at, problems, 32, /^[a-z0-9][a-z0-9./-]{0,62}$/, 256);
       return;
     case 'secrets':
-      checkTexts(name, value, at, problems, 20, /^[a-z][A-Za-z0-9]{0,62}$/, 320);
+      checkTexts(name, value, at, problems, 20, idPattern, 320);
       if (isObject(value))
         for (const [key, path] of Object.entries(value))
           if (
@@ -245,7 +255,7 @@ const orList = (list: readonly string[]): string =>
   list.length === 1 ? (list[0] ?? '') : `${list.slice(0, -1).join(', ')} or ${list.at(-1) ?? ''}`;
 
 function checkId(value: string, at: string, problems: ProblemList): void {
-  if (/^[a-z][A-Za-z0-9]{0,62}$/.test(value)) return;
+  if (idPattern.test(value)) return;
   problems.error(
     'BAD_VALUE',
     at,

@@ -4,7 +4,7 @@ import { checkSource } from './plan-expression-check';
 import { memberType } from './plan-member-type';
 import { didYouMean, type ProblemList } from './plan-problems';
 import { dyn, type PlanType, typeOfSchema } from './plan-types';
-import { isArray, isObject } from './plan-values';
+import { idPattern, isArray, isObject } from './plan-values';
 
 /** The tasks of one list with their edges: what waits for what, and what an expression may know of a task. */
 export interface TaskGraph {
@@ -22,7 +22,6 @@ interface Node {
   readonly needs: readonly string[];
   readonly after: readonly string[];
 }
-const idPattern = /^[a-z][A-Za-z0-9]{0,62}$/;
 const strings = (value: Json | undefined): readonly string[] =>
   isArray(value) ? value.filter((one): one is string => typeof one === 'string') : [];
 

@@ -9,6 +9,9 @@ export function durationMs(text: string): number {
   return Number(match?.[1] ?? 0) * (unitMs[match?.[2] ?? ''] ?? 0);
 }
 
+/** Ids of tasks, and names of inputs and secrets. */
+export const idPattern = /^[a-z][A-Za-z0-9]{0,62}$/;
+
 const words: Readonly<Record<string, string>> = {
   ms: 'ms',
   milli: 'ms',

@@ -1,6 +1,6 @@
 import { createHash, randomUUID } from 'node:crypto';
 import { Binary, MongoServerError, type Collection, type Db } from 'mongodb';
-import { failure } from '../../workflows/contracts/failures';
+import { brokenRules, failure, type FieldRule } from '../../workflows/contracts/failures';
 import { artifactLimitBytes } from '../../workflows/contracts/plan';
 
 /** Bytes of one stored chunk; part of the stored form, so an upload can go on only with the size it began with. */
@@ -244,16 +244,14 @@ export function createArtifactStore(db: Db, { now = () => new Date() } = {}): Ar
 }
 
 function checkHeader({ artifact, name, mediaType, size }: ArtifactHeader, offset: number): void {
-  const rules: readonly (readonly [isRight: boolean, field: string, message: string])[] = [
+  const rules: readonly FieldRule[] = [
     [digestPattern.test(artifact), 'artifact', 'must be sha256:<64 lower-case hex digits>'],
     [name !== '' && name.length <= 255, 'name', 'must have 1 to 255 characters'],
     [/^[\w.+-]+\/[\w.+-]+$/.test(mediaType), 'mediaType', 'must be like text/plain'],
     [Number.isSafeInteger(size) && size >= 0, 'size', 'must be a number of bytes'],
     [Number.isSafeInteger(offset) && offset >= 0, 'offset', 'must be a number of bytes'],
   ];
-  const details = rules.flatMap(([isRight, field, message]) =>
-    isRight ? [] : [{ pointer: `/header/${field}`, message }],
-  );
+  const details = brokenRules(rules, '/header');
   if (details.length > 0) throw failure('InvalidInput', 'the header is wrong', { details });
   if (size > artifactLimitBytes) {
     throw failure('TooLarge', `${name} has ${size} bytes; an artifact has at most ${artifactLimitBytes}`);

@@ -32,7 +32,7 @@ export interface Announcements {
 
 /** What comes over gRPC fits the same schema as what comes over a bus. Throws InvalidInput with everything that does not. */
 function refuseMessage(event: EventName, data: object, message: string): void {
-  const details = validateMessage(event, data).map(({ pointer, message: problem }) => ({ pointer, message: problem }));
+  const details = validateMessage(event, data);
   if (details.length > 0) throw failure('InvalidInput', message, { details });
 }
 

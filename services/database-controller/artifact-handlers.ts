@@ -8,7 +8,7 @@ import type { ArtifactInfo, ArtifactStore } from '../../activities/stores/artifa
 import { failure } from '../../workflows/contracts/failures';
 import type { Handlers } from '../runtime/grpc';
 import { nameOf } from '../runtime/identity';
-import { asStoreFailure, fromStore } from './store-failures';
+import { fromStore, partsFromStore } from './store-failures';
 
 /** Documents by content, as streams that are never held whole in memory. */
 export function createArtifactHandlers(artifacts: ArtifactStore): Handlers<typeof Artifacts> {
@@ -32,12 +32,8 @@ export function createArtifactHandlers(artifacts: ArtifactStore): Handlers<typeo
         return { received: BigInt(received), complete };
       }),
     async *getArtifact({ artifact, offset }) {
-      try {
-        yield { info: toMessage(await artifacts.stat(artifact)) };
-        for await (const chunk of artifacts.get(artifact, bytes(offset, 'offset'))) yield { chunk };
-      } catch (error) {
-        throw asStoreFailure(error);
-      }
+      yield { info: toMessage(await fromStore(() => artifacts.stat(artifact))) };
+      for await (const chunk of partsFromStore(artifacts.get(artifact, bytes(offset, 'offset')))) yield { chunk };
     },
     statArtifact: ({ artifact }) => fromStore(async () => ({ artifact: toMessage(await artifacts.stat(artifact)) })),
   };

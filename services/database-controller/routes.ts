@@ -9,7 +9,7 @@ import type { Identities } from '../runtime/identity';
 import type { Logger } from '../runtime/logger';
 import { authorize } from '../runtime/roles';
 import { sendBytes } from '../runtime/send-bytes';
-import { asStoreFailure, fromStore } from './store-failures';
+import { asStoreFailure, fromStore, partsFromStore } from './store-failures';
 
 export interface RouteDeps {
   readonly identities: Identities;
@@ -36,14 +36,6 @@ export function addRoutes(
       authorize(await callerOf(ctx, identities), `aats.data.v1.${method}`);
       await next();
     };
-
-  async function* contentOf(artifact: string): AsyncGenerator<Uint8Array> {
-    try {
-      yield* artifacts.get(artifact);
-    } catch (error) {
-      throw asStoreFailure(error);
-    }
-  }
 
   router.get('/v1/stores', may('DatabaseController/GetStoreHealth'), async (ctx) => {
     checked(nothing, ctx.query);
@@ -73,7 +65,7 @@ export function addRoutes(
       ctx.length = size;
     };
     if (ctx.method === 'HEAD') describe();
-    else await sendBytes(ctx, contentOf(artifact), describe, { patienceMs, logger });
+    else await sendBytes(ctx, partsFromStore(artifacts.get(artifact)), describe, { patienceMs, logger });
   });
 
   router.get('/v1/lineage/artifacts/:artifact', may('Lineage/GetArtifactLineage'), async (ctx) => {

@@ -29,6 +29,15 @@ const isAwayMongo = (error: unknown): error is MongoError =>
   (error instanceof MongoServerError && error.code === brokenServer) ||
   (error instanceof MongoError && error.hasErrorLabel('RetryableWriteError'));
 
+/** Gives the parts of one answer, with what the drivers throw made ours. */
+export async function* partsFromStore<T>(parts: AsyncIterable<T>): AsyncGenerator<T, void, undefined> {
+  try {
+    yield* parts;
+  } catch (error) {
+    throw asStoreFailure(error);
+  }
+}
+
 /** Runs one answer, with what the drivers throw made ours. */
 export async function fromStore<T>(work: () => Promise<T>): Promise<T> {
   try {

@@ -9,7 +9,7 @@ import {
   decide,
   type Decision,
 } from '../../workflows/contracts/approval';
-import { failure } from '../../workflows/contracts/failures';
+import { brokenRules, failure, type FieldRule } from '../../workflows/contracts/failures';
 import { searchAttributes } from '../../workflows/contracts/plan';
 import type { Handlers } from '../runtime/grpc';
 import type { Caller } from '../runtime/identity';
@@ -119,7 +119,7 @@ export function createApprovalsHandlers(client: Client): Handlers<typeof Approva
 function problemsOf(decision: DecisionEnvelope | undefined): readonly { pointer: string; message: string }[] {
   if (!decision) return [{ pointer: '/decision', message: 'is missing' }];
   const { choice, decisionId, digest, reason, edits } = decision;
-  const rules: readonly (readonly [isRight: boolean, field: string, message: string])[] = [
+  const rules: readonly FieldRule[] = [
     [choice === 'approve' || choice === 'reject', 'choice', 'must be approve or reject'],
     [
       /^[\w-]{8,64}$/.test(decisionId),
@@ -130,5 +130,5 @@ function problemsOf(decision: DecisionEnvelope | undefined): readonly { pointer:
     [reason.length <= 2000, 'reason', 'must have at most 2,000 characters'],
     [new Set(edits.map(({ path }) => path)).size === edits.length, 'edits', 'must change each path once'],
   ];
-  return rules.flatMap(([isRight, field, message]) => (isRight ? [] : [{ pointer: `/decision/${field}`, message }]));
+  return brokenRules(rules, '/decision');
 }

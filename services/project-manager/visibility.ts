@@ -1,6 +1,6 @@
 import type { Client, WorkflowExecutionInfo } from '@temporalio/client';
 import { defineSearchAttributeKey } from '@temporalio/common';
-import { failure } from '../../workflows/contracts/failures';
+import { brokenRules, failure, type FieldRule } from '../../workflows/contracts/failures';
 import { searchAttributes } from '../../workflows/contracts/plan';
 import type { Misfit } from '../runtime/request-json';
 
@@ -28,7 +28,7 @@ export function refuseList(
   found: readonly Misfit[] = [],
 ): void {
   const skip = skipOf(pageToken);
-  const rules: readonly (readonly [isRight: boolean, field: string, message: string])[] = [
+  const rules: readonly FieldRule[] = [
     ...Object.entries(filters).map(
       ([field, text]) =>
         [/^[\w.-]{0,100}$/.test(text), field, 'must be letters, digits, hyphens and dots, at most 100'] as const,
@@ -37,8 +37,7 @@ export function refuseList(
     [Number.isSafeInteger(skip) && skip >= 0, 'pageToken', 'is not one of ours'],
     [!(skip > deepest), 'pageToken', `goes deeper than ${deepest}; narrow the filter`],
   ];
-  const wrong = rules.flatMap(([isRight, field, message]) => (isRight ? [] : [{ pointer: `/${field}`, message }]));
-  const details = [...found, ...wrong];
+  const details = [...found, ...brokenRules(rules)];
   if (details.length > 0) throw failure('InvalidInput', 'what is asked of the list is wrong', { details });
 }
 

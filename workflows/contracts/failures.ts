@@ -51,6 +51,16 @@ export function failure(
   });
 }
 
+/** What must be true of a field, and what is said of one of which it is not. */
+export type FieldRule = readonly [isRight: boolean, field: string, message: string];
+
+/** Every broken rule as a detail of InvalidInput; `at` is the JSON Pointer of what has the fields. */
+export const brokenRules = (
+  rules: readonly FieldRule[],
+  at = '',
+): readonly { readonly pointer: string; readonly message: string }[] =>
+  rules.flatMap(([isRight, field, message]) => (isRight ? [] : [{ pointer: `${at}/${field}`, message }]));
+
 export function isFailureType(type: string | null | undefined): type is FailureType {
   return type !== null && type !== undefined && Object.hasOwn(failureTypes, type);
 }

@@ -51,11 +51,11 @@ const textRoom = (node: GraphNode, width: number): number =>
   width - signLeft(node) - 20 - (node.kind === 'gate' ? 12 : 6);
 /** In a large drawing a second line would cost more than it tells. */
 const twoLinesUpTo = 60;
-const titleLinesOf = (nodes: readonly GraphNode[], width: number): number =>
-  nodes.length <= twoLinesUpTo &&
-  nodes.some((node) => inLines(foreignText(node.label), 2, textRoom(node, width)).length > 1)
-    ? 2
-    : 1;
+function titleLinesOf(nodes: readonly GraphNode[], direction: Direction, room: number): number {
+  if (nodes.length > twoLinesUpTo) return 1;
+  const width = boxWidthOf(nodes, direction, room);
+  return nodes.some((node) => inLines(foreignText(node.label), 2, textRoom(node, width)).length > 1) ? 2 : 1;
+}
 const cellsUpTo = 24;
 const cellOrder: readonly Shape[] = [
   'done',
@@ -76,7 +76,7 @@ const cellOrder: readonly Shape[] = [
 const layouts = new Map<string, Placed>();
 const layoutsKept = 500;
 function placed(nodes: readonly GraphNode[], direction: Direction, room: number): Placed {
-  const titleLines = titleLinesOf(nodes, boxWidthOf(nodes, direction, room));
+  const titleLines = titleLinesOf(nodes, direction, room);
   const key = `${direction} ${room} ${titleLines} ${nodes.map(({ id, needs, folded }) => `${id}${folded ? '*' : ''}<${needs.join()}`).join(' ')}`;
   const known = layouts.get(key) ?? place(nodes, { direction, room, titleLines });
   layouts.delete(key);
