@@ -20,6 +20,18 @@ const users: Readonly<Record<string, string>> = {
   'database-controller': `resetkeys ${whatClientsAsk}`,
 };
 
+/**
+ * The ACL file. Nobody can sign in as `default`, which is off and has no password; but Redis loads its append-only file in
+ * that name, and leaves out every transaction whose commands it may not run (redis/redis#14541): what a script writes in
+ * more than one command would be gone after a restart.
+ */
+export const aclFile = (passwordOf: (user: string) => string): string =>
+  [
+    'user default off resetpass ~* &* +@all',
+    ...Object.entries(users).map(([user, rules]) => `user ${user} on >${passwordOf(user)} ${rules}`),
+    '',
+  ].join('\n');
+
 /** A client of the whole cluster for provisioning and readiness; closed by the caller. */
 export async function connectRedis(ctx: StackContext): Promise<Cluster> {
   const { value: password } = await ctx.secret('redis-admin');
@@ -60,13 +72,17 @@ export const redis: Server = {
   async configure(ctx) {
     const dir = await ctx.serverDir('redis');
     const tls = await ctx.certificate('redis', { uri: 'service/redis', forServer: true });
-    const lines = await Promise.all(
-      Object.entries(users).map(
-        async ([user, rules]) => `user ${user} on >${(await ctx.secret(`redis-${user}`)).value} ${rules}`,
+    const passwords = new Map(
+      await Promise.all(
+        Object.keys(users).map(async (user) => [user, (await ctx.secret(`redis-${user}`)).value] as const),
       ),
     );
     const acl = join(dir, 'users.acl');
-    await writeFile(acl, ['user default off', ...lines, ''].join('\n'), { mode: 0o600 });
+    await writeFile(
+      acl,
+      aclFile((user) => passwords.get(user) ?? ''),
+      { mode: 0o600 },
+    );
     await chmod(acl, 0o600);
     const admin = await ctx.secret('redis-admin');
     for (const index of nodes) {

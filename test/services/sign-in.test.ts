@@ -98,6 +98,14 @@ describe('signing in', () => {
     for (let tries = 0; tries < 10; tries++)
       await expect(signIn.begin(other, 'guess', from)).rejects.toThrow('is wrong');
     await expect(signIn.begin(other, 'guess', from)).rejects.toThrow('too many tries');
+    expect(await redis.ttl(`limit:name:${other}`)).toBeGreaterThan(14 * 60);
+  });
+
+  it('locks nobody out for good with a count that has lost its end', async () => {
+    const counts = [`limit:name:${name}`, `limit:address:${from}`];
+    for (const key of counts) await redis.set(key, 1000);
+    await expect(session()).resolves.toMatchObject({ expiresIn: 1800 });
+    expect(await redis.ttl(`limit:address:${from}`)).toBeGreaterThan(14 * 60);
   });
 });
 

@@ -22,11 +22,13 @@ const triesByName = 10;
 const triesByAddress = 100;
 const stepSeconds = 30;
 
-// In one step: a count that lost its end to a crash would lock somebody out for good.
+// One write, so that a count is never stored without its end, which would lock somebody out for good; one that has none begins anew.
 const countFor = `
-local used = redis.call('INCR', KEYS[1])
-if used == 1 then redis.call('EXPIRE', KEYS[1], ARGV[1]) end
-return used`;
+if redis.call('TTL', KEYS[1]) < 0 then
+  redis.call('SET', KEYS[1], 1, 'EX', ARGV[1])
+  return 1
+end
+return redis.call('INCR', KEYS[1])`;
 
 /** OWASP's parameters of argon2id: 19 MiB, two passes, one lane. */
 export const hashPassword = (password: string): Promise<string> =>
