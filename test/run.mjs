@@ -5,7 +5,7 @@ import { spawn } from 'node:child_process';
 import { createServer } from 'node:net';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir, userInfo, homedir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { dirname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
@@ -17,6 +17,8 @@ const only = option('only');
 const scratch = mkdtempSync(join(tmpdir(), 'aats-test-'));
 let passed = 0;
 let failed = 0;
+/** What failed, by name: said once more at the end, where who has the last lines only still reads it. */
+const failures = [];
 const children = new Set();
 
 function run(name, command, args, { quiet = true, env = {} } = {}) {
@@ -39,7 +41,14 @@ function run(name, command, args, { quiet = true, env = {} } = {}) {
     });
   });
 }
-const count = (ok) => void (ok ? passed++ : failed++);
+function count(ok, name) {
+  if (ok) passed += 1;
+  else fail(name);
+}
+function fail(...names) {
+  failed += names.length;
+  failures.push(...names);
+}
 
 async function staticChecks() {
   const node = process.execPath;
@@ -78,7 +87,7 @@ async function staticChecks() {
       ],
     ],
   ];
-  for (const [name, check] of checks) count(await run(name, 'nice', ['-n', '19', ...check]));
+  for (const [name, check] of checks) count(await run(name, 'nice', ['-n', '19', ...check]), name);
 }
 
 async function jest(name, projects, extra = [], env = {}) {
@@ -102,11 +111,17 @@ async function jest(name, projects, extra = [], env = {}) {
   try {
     const result = JSON.parse(readFileSync(file, 'utf8'));
     passed += result.numPassedTests;
-    failed += result.numFailedTests + result.numRuntimeErrorTestSuites;
+    const before = failed;
+    for (const { name: path, status, assertionResults } of result.testResults) {
+      const file = relative(root, path);
+      const tests = assertionResults.filter((test) => test.status === 'failed');
+      fail(...tests.map(({ fullName }) => `${file}: ${fullName}`));
+      if (status === 'failed' && tests.length === 0) fail(`${file} could not run`);
+    }
     // jest is content with a suite that ran nothing; we are not.
-    if (!ok && result.numFailedTests + result.numRuntimeErrorTestSuites === 0) failed += 1;
+    if (!ok && failed === before) fail(`${name}: jest failed outside of its tests`);
   } catch {
-    failed += 1;
+    fail(`${name}: jest left no result`);
   }
 }
 
@@ -153,12 +168,13 @@ async function end() {
     await run('servers stopped', command, args);
   }
   rmSync(scratch, { recursive: true, force: true });
+  if (failures.length > 0) console.log(['', 'Failed:', ...failures.map((name) => `  ${name}`)].join('\n'));
   console.log(`\n${passed} passed, ${failed} failed`);
   process.exit(failed > 0 || passed === 0 ? 1 : 0);
 }
 for (const signal of ['SIGINT', 'SIGTERM'])
   process.on(signal, () => {
-    failed += 1;
+    fail('stopped by a signal');
     void end();
   });
 
@@ -184,7 +200,7 @@ if ((await servers) && fetched) {
     await jest('unit', ['workflows', 'replay', 'activities', 'stores', 'services'], [], env);
   if (only === undefined || only === 'system') await jest('system', ['system'], ['--runInBand', '--verbose'], env);
 } else {
-  failed += 1;
+  fail('the servers or the tools of the tests did not come up');
 }
 await checked;
 await end();
