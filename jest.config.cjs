@@ -23,8 +23,14 @@ const shared = {
   transform: { '^.+\\.ts$': ['@swc/jest', options('typescript')], '^.+\\.m?js$': ['@swc/jest', options()] },
 };
 const project = (name) => ({ ...shared, displayName: name, testMatch: [`<rootDir>/test/${name}/**/*.test.ts`] });
+const system = {
+  ...project('system'),
+  globalSetup: '<rootDir>/test/support/system-run/start.ts',
+  globalTeardown: '<rootDir>/test/support/system-run/stop.ts',
+  testEnvironment: '<rootDir>/test/support/system-run/environment.cjs',
+};
 module.exports = {
   maxWorkers: 2,
   testTimeout: 30_000,
-  projects: ['workflows', 'replay', 'activities', 'stores', 'services', 'system'].map(project),
+  projects: [...['workflows', 'replay', 'activities', 'stores', 'services'].map(project), system],
 };

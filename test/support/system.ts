@@ -26,35 +26,71 @@ export interface System {
   /** The plan once it has ended, whatever restarts meanwhile; rejects after `seconds`. */
   planEnd(planId: string, seconds: number): Promise<PlanAnswer>;
   startAgent(agent: AppProcess): void;
+  /** Ends a service at once; it stays down until what this resolves to is called. */
+  takeDown(name: string): Promise<() => void>;
   /** Processes that ended without being asked to by the supervisor. */
   readonly exits: readonly { readonly name: string; readonly code: number | null }[];
   stop(): Promise<void>;
 }
 
-const dist = join(packageRoot, 'dist');
+/** The application's services and workers, and what its set-up gave: one for all files of system tests. */
+export interface SharedServices {
+  readonly supervisor: Supervisor;
+  readonly exits: readonly { readonly name: string; readonly code: number | null }[];
+  readonly people: readonly DemoPerson[];
+  readonly agentEnvironment: Readonly<Record<string, string>>;
+  readonly dist: string;
+}
 
-export async function startSystem(options: { readonly agents?: readonly AppProcess[] } = {}): Promise<System> {
-  const stack = stackFile();
+/** Starts services and workers from `dist/` on the tests' servers, after what an earlier run may have left is ended. */
+export async function startServices(stack: StackFile): Promise<SharedServices> {
+  const dist = join(packageRoot, 'dist');
   const ctx = await createStackContext({ dataDir: stack.dataDir, portOffset: stack.portOffset });
   const { people, agentEnvironment } = await setUpApplication(ctx, stack);
-  const agents = options.agents ?? demoAgents;
   await stopLeftovers(
     stack.dataDir,
-    [...services, ...demoAgents, ...agents].map(({ name }) => name),
+    [...services, ...demoAgents].map(({ name }) => name),
   );
   const exits: { readonly name: string; readonly code: number | null }[] = [];
   const supervisor = createSupervisor(stack.dataDir, { onExit: (name, code) => exits.push({ name, code }) });
-  const startAgent = (agent: AppProcess): void => {
-    supervisor.start(supervised({ ...agent, env: agentEnvironment }, stack, dist));
-  };
   for (const app of services) supervisor.start(supervised(app, stack, dist));
-  const caFile = stack.identities.cli['AATS_CA_FILE'] ?? '';
   try {
-    await Promise.all(services.flatMap(({ ready }) => (ready ? [untilReady(ready(stack), caFile, 60)] : [])));
+    await untilServicesAreReady(stack);
   } catch (error) {
     await supervisor.stopAll(5);
     throw error;
   }
+  return { supervisor, exits, people, agentEnvironment, dist };
+}
+
+const untilServicesAreReady = (stack: StackFile): Promise<unknown> => {
+  const caFile = stack.identities.cli['AATS_CA_FILE'] ?? '';
+  return Promise.all(services.flatMap(({ ready }) => (ready ? [untilReady(ready(stack), caFile, 60)] : [])));
+};
+
+declare global {
+  /** Of the run (`system-run/start.ts`), and handed to each file's own global by `system-run/environment.cjs`. */
+  var sharedServices: SharedServices | undefined;
+}
+
+/** The running application with agents of the caller's; `stop` ends those, and leaves the rest to the next file. */
+export async function startSystem(options: { readonly agents?: readonly AppProcess[] } = {}): Promise<System> {
+  const stack = stackFile();
+  const shared = globalThis.sharedServices;
+  if (!shared) throw new Error('system tests share one start of the services: run them with --runInBand');
+  const { supervisor, exits, people, agentEnvironment, dist } = shared;
+  const agents = options.agents ?? demoAgents;
+  await stopLeftovers(
+    stack.dataDir,
+    agents.map(({ name }) => name),
+  );
+  // The file before may have ended with one of them down.
+  await untilServicesAreReady(stack);
+  const started = new Set<string>();
+  const startAgent = (agent: AppProcess): void => {
+    started.add(agent.name);
+    supervisor.start(supervised({ ...agent, env: agentEnvironment }, stack, dist));
+  };
   for (const agent of agents) startAgent(agent);
   const sessions = new Map<string, Promise<RestSession>>();
   const person = (name: string): DemoPerson & { code(): string } => {
@@ -90,8 +126,16 @@ export async function startSystem(options: { readonly agents?: readonly AppProce
       return answer;
     },
     startAgent,
+    async takeDown(name) {
+      const app = services.find((one) => one.name === name);
+      if (!app) throw new Error(`there is no service ${name}`);
+      await supervisor.stop(name, 0);
+      return () => {
+        supervisor.start(supervised(app, stack, dist));
+      };
+    },
     exits,
-    stop: () => supervisor.stopAll(10),
+    stop: async () => void (await Promise.all([...started].map((name) => supervisor.stop(name, 10)))),
   };
 }
 

@@ -138,8 +138,12 @@ export async function startPlanWorker(
         return !known.has(id) && known.add(id);
       });
       const reports = fresh.flatMap((task) => echo(task) ?? []);
-      // As the coordinator does: 500 reports and 256 KiB a signal, after the dispatch was acknowledged.
-      setImmediate(() => void deliver(publication.planId, reports));
+      // As the coordinator does: 500 reports and 256 KiB a signal, after the dispatch was acknowledged. While they travel the
+      // plan may wait for nothing else, and a server that skips time would skip to the end of the plan's run.
+      await env.connection.testService?.lockTimeSkipping({});
+      setImmediate(() => {
+        void deliver(publication.planId, reports).finally(() => env.connection.testService?.unlockTimeSkipping({}));
+      });
     },
   };
   const deliver = async (planId: string, reports: readonly TaskReport[]): Promise<void> => {

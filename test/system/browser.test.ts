@@ -184,11 +184,12 @@ describe('the page', () => {
     await page.goto(`${system.pageUrl}/approvals/${planId}/apply/1`);
     await page.getByLabel('ms', { exact: true }).uncheck();
     await page.getByLabel('Reason').fill('Half a sen');
-    await system.supervisor.kill('hitl');
+    const startAgain = await system.takeDown('hitl');
     await page.getByRole('heading', { name: /^Not live since \d\d:\d\d:\d\d/ }).waitFor();
     expect(await faultsOf(page, '11-not-live')).toEqual([]);
     await page.getByRole('button', { name: 'Approve my list of 2' }).click();
     await page.getByLabel('Reason').focus();
+    startAgain();
     await page.locator('#offline').waitFor({ state: 'hidden', timeout: 30_000 });
     await page.keyboard.type('tence');
     expect(await page.getByLabel('Reason').inputValue()).toBe('Half a sentence');

@@ -418,7 +418,12 @@ describe('an agent that is one file of Python without any SDK', () => {
       expect(await countWords('one two three four')).toMatchObject({ state: 'succeeded', result: { words: 4 } });
       expect(python.exitCode).toBeNull();
       const ended = new Promise((resolve) => python.once('exit', resolve));
-      await coordinator.drainAgent({ agentId: 'python-1' });
+      // It took the task from its queue; that it is there again is known from its next sign of life.
+      await until(
+        () => coordinator.drainAgent({ agentId: 'python-1' }).catch(() => undefined),
+        (answer) => answer !== undefined,
+        30,
+      );
       expect(await ended).toBe(0);
     } finally {
       python.kill('SIGTERM');
