@@ -54,6 +54,12 @@ export interface Plans {
 }
 
 const page = 1000;
+/**
+ * The first workflow task of 10,000 tasks takes 5 to 7 s on two busy cores, and Temporal's 10 s would have a slower machine
+ * begin it anew without end. Small plans keep the 10 s: they are how long a plan waits for a worker that died.
+ */
+const largePlan = 2000;
+const largePlanTaskTimeout = '60 seconds';
 const planStates: readonly string[] = [
   'running',
   'paused',
@@ -102,6 +108,7 @@ export function createPlans(client: Client): Plans {
       taskQueue: taskQueues.plans,
       args: [start],
       workflowIdReusePolicy,
+      ...(start.plan.tasks.length > largePlan && { workflowTaskTimeout: largePlanTaskTimeout }),
       memo: { ...memo },
       staticSummary: start.plan.title.slice(0, 130),
       typedSearchAttributes: [

@@ -90,14 +90,15 @@ export function createIdentities(options: { readonly jwksUrl: string; readonly c
         fetching = undefined;
       });
     }
+    const unread = 'the keys of the sign-in service cannot be read';
     await fetching?.catch((error: unknown) => {
-      throw failure('StoreUnavailable', 'the keys of the sign-in service cannot be read', {
-        ...(error instanceof Error && { cause: error }),
-      });
+      throw failure('StoreUnavailable', unread, { ...(error instanceof Error && { cause: error }) });
     });
     const key = keys.get(kid);
-    if (!key) throw failure('Unauthenticated', 'the token is signed with an unknown key');
-    return key;
+    if (key) return key;
+    throw keys.size === 0
+      ? failure('StoreUnavailable', unread)
+      : failure('Unauthenticated', 'the token is signed with an unknown key');
   };
   return {
     fromCertificate(certificate) {

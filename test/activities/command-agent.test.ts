@@ -228,7 +228,7 @@ describe('command agent', () => {
         signal,
       });
     };
-    expect(await bash('trap "echo tidied; exit" TERM; sleep 300 & wait', 1000)).toMatchObject({
+    expect(await bash('trap "echo tidied; exit" TERM; sleep 300 & wait', 3000)).toMatchObject({
       exitCode: null,
       endedBy: 'time',
       stdout: 'tidied\n',

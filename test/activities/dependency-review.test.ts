@@ -75,7 +75,7 @@ describe('dependency review', () => {
       expect(locked.packages[`node_modules/${name}`]?.version).toBe(current);
       expect(latest).not.toBe(current);
     }
-  }, 60_000);
+  }, 240_000);
 
   it('tells a harmless upgrade from one that breaks', async () => {
     const patch = await run<Comparison>('npm-compare', { name: 'ms', from: '2.1.2', to: '2.1.3' });
@@ -97,7 +97,7 @@ describe('dependency review', () => {
       type: 'PackageNotFound',
       retryable: false,
     });
-  }, 60_000);
+  }, 240_000);
 
   it('refuses names and versions that would be options or paths', async () => {
     for (const wrong of [
@@ -120,7 +120,7 @@ describe('dependency review', () => {
     expect(red).toMatchObject({ name: 'chalk', passed: false });
     expect(red.problem).toContain('chalk.Instance is not a constructor');
     expect(desk.contentOf(red.log).toString()).toContain('not ok');
-  }, 60_000);
+  }, 240_000);
 
   it('applies upgrades on a branch, tests it, and removes it', async () => {
     const branch = 'aats/upgrades-review-1';

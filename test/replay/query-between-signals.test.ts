@@ -42,7 +42,7 @@ it('leaves histories that replay, although plans are asked while no worker has t
   worker = undefined;
 
   // Each question waits for a worker; what is said meanwhile belongs to the next workflow task.
-  const asked = handles.map((handle) => querying(() => handle.query(header)));
+  const asked = Promise.all(handles.map((handle) => querying(() => handle.query(header))));
   const second = startPlanWorker(env, (one) => (one.taskId === 'end' ? succeeded(one) : undefined));
   const talk = handles.map(async (handle, index) => {
     for (const taskId of ids) {
@@ -51,9 +51,9 @@ it('leaves histories that replay, although plans are asked while no worker has t
       await pause(50);
     }
   });
-  await Promise.all(talk);
+  const [answers] = await Promise.all([asked, ...talk]);
   worker = await second;
-  for (const { state } of await Promise.all(asked)) expect(['running', 'succeeded']).toContain(state);
+  for (const { state } of answers) expect(['running', 'succeeded']).toContain(state);
   for (const handle of handles) {
     expect(await handle.result()).toMatchObject({ state: 'succeeded' });
     await Worker.runReplayHistory({ workflowBundle: await workflowBundle() }, await handle.fetchHistory());

@@ -3,16 +3,19 @@ import { request as requestHttps } from 'node:https';
 import { pino } from 'pino';
 import { cloudEvent, contentType, readEvent } from '../../activities/buses/cloud-event';
 import { acknowledgedByAll, createKafka, createProducer } from '../../activities/buses/kafka';
+import { createRedis, redisConfig } from '../../activities/stores/redis';
 import { createRabbitMq, publishConfirmed, type RabbitMq } from '../../activities/buses/rabbitmq';
 import { CommunicationCoordinator } from '../../proto/aats/communication/v1/communication_pb';
 import { coordinatorConfig } from '../../services/communication-coordinator/config';
 import { startCoordinator } from '../../services/communication-coordinator/service';
 import { createGrpcClient, type GrpcClient } from '../../services/runtime/grpc-client';
 import { clientCredentials, type TlsMaterial } from '../../services/runtime/tls';
+import { createStackContext } from '../../stack/context';
+import { kafkaAsAdmin } from '../../stack/kafka';
 import { exchanges, queues, topics, type TaskDispatch, type Transport } from '../../workflows/contracts/messages';
 import { createConformance } from '../support/openapi';
 import { eventually, tlsOf } from '../support/project-manager';
-import { identityEnvironment } from '../support/stack';
+import { identityEnvironment, stackFile } from '../support/stack';
 
 type Coordinator = GrpcClient<typeof CommunicationCoordinator>;
 
@@ -52,7 +55,12 @@ describe('communication coordinator', () => {
           .end();
       },
     );
-  const newName = (): string => `cc-${randomUUID().slice(0, 8)}`;
+  const names: string[] = [];
+  const newName = (): string => {
+    const name = `cc-${randomUUID().slice(0, 8)}`;
+    names.push(name);
+    return name;
+  };
   const registration = (agentId: string, transport: Transport, ...names: readonly string[]) => ({
     agentId,
     transport,
@@ -84,8 +92,9 @@ describe('communication coordinator', () => {
           const text = message?.content.toString('utf8') ?? '';
           if (!message || !text.includes(marker)) return;
           channel.ack(message);
-          resolve(text);
-          void stop();
+          void stop().then(() => {
+            resolve(text);
+          });
         }),
       );
     });
@@ -104,8 +113,30 @@ describe('communication coordinator', () => {
     );
   }, 60_000);
   afterAll(async () => {
+    await forgetNames();
     for (const close of closers.reverse()) await close();
   });
+  /** Topics, queues and routes outlive a run: those of this file's names, of earlier runs too, would only grow in number. */
+  const forgetNames = async (): Promise<void> => {
+    const ours = (name: string): boolean => /(^|\.)cc-[\da-f]{8}(\.|$)/.test(name);
+    const redis = createRedis(redisConfig.parse(identityEnvironment('communication-coordinator')));
+    const { dataDir, portOffset } = stackFile();
+    const admin = (await kafkaAsAdmin(await createStackContext({ dataDir, portOffset }))).admin();
+    await admin.connect();
+    try {
+      for (const key of ['capability:transports', 'capability:queued']) {
+        const names = (await redis.hkeys(key)).filter(ours);
+        if (names.length > 0) await redis.hdel(key, ...names);
+      }
+      const channel = await rabbitmq.publisher();
+      for (const name of names) await channel.deleteQueue(queues.tasks(name));
+      const left = (await admin.listTopics()).filter(ours);
+      if (left.length > 0) await admin.deleteTopics({ topics: left });
+    } finally {
+      redis.disconnect();
+      await admin.disconnect();
+    }
+  };
 
   it('knows agents that registered, by what they offer', async () => {
     const [agentId, capability] = [newName(), newName()];

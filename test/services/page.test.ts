@@ -42,7 +42,7 @@ let startedPlans: readonly object[] = [];
 let watchPlan: Upstream['plans']['watchPlan'] | undefined;
 let getArtifact: Upstream['artifacts']['getArtifact'] | undefined;
 /** Of readers that take nothing. */
-const patienceMs = 300;
+const patienceMs = 1000;
 
 const mara = person('mara', 'aats-operator', 'maintainers');
 const approval = {

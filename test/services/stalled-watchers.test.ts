@@ -11,7 +11,7 @@ import { planWorkflowId } from '../../workflows/contracts/plan';
 import { eventually, type ProjectManagerBench, startProjectManagerBench, tlsOf } from '../support/project-manager';
 import { started } from '../support/temporal';
 
-const patienceMs = 2000;
+const patienceMs = 3000;
 /** More than kernels and protocols hold for a reader that takes nothing. */
 const [changeBytes, changes] = [100_000, 120];
 /** Changes in one message set, which holds at most 1 MiB. */

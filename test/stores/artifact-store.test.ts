@@ -32,6 +32,9 @@ function breaksAfter(bytes: Buffer, length: number): Readable {
 }
 const uploader = 'agent/test';
 
+// A store's first answers may take long on a busy machine.
+jest.setTimeout(90_000);
+
 describe('artifact store', () => {
   let database: Awaited<ReturnType<typeof openTestDatabase>>;
   let store: ReturnType<typeof createArtifactStore>;

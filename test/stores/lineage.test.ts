@@ -80,6 +80,9 @@ const changes: readonly ChangeSet[] = [
   ),
 ];
 
+// A store's first answers may take long on a busy machine.
+jest.setTimeout(90_000);
+
 describe('lineage', () => {
   let neo4j: Neo4j;
   let lineage: Lineage;

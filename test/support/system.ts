@@ -118,12 +118,11 @@ export async function startSystem(options: { readonly agents?: readonly AppProce
     async planEnd(planId, seconds) {
       const jonas = await session('jonas');
       const answer = await until(
-        async () => (await jonas.get(`/v1/plans/${planId}`).catch(() => undefined)) as PlanAnswer | undefined,
-        (one) => one !== undefined && hasEnded(one),
+        () => jonas.get(`/v1/plans/${planId}`).catch((error: unknown) => String(error)) as Promise<PlanAnswer | string>,
+        (one) => typeof one !== 'string' && hasEnded(one),
         seconds,
       );
-      if (!answer) throw new Error(`plan ${planId} did not answer`);
-      return answer;
+      return answer as PlanAnswer;
     },
     startAgent,
     async takeDown(name) {
@@ -140,9 +139,14 @@ export async function startSystem(options: { readonly agents?: readonly AppProce
 }
 
 /** Kills a server of the stack and starts it again, as a machine that fails would; resolves once it answers. */
-export async function killAndStart({ stack }: System, server: Server): Promise<void> {
+export async function killAndStart(
+  { stack }: System,
+  server: Server,
+  whileAway: () => Promise<unknown> = () => Promise.resolve(),
+): Promise<void> {
   const ctx = await createStackContext({ dataDir: stack.dataDir, portOffset: stack.portOffset });
   for (const name of server.processes(ctx)) await ctx.stopProcess(name, { signal: 'SIGKILL' });
+  await whileAway();
   await server.start(ctx);
   await ctx.until(server.title, 60, () => server.ready(ctx));
 }
@@ -163,7 +167,10 @@ export async function until<T>(ask: () => Promise<T>, wanted: (answer: T) => boo
   for (;;) {
     const answer = await ask();
     if (wanted(answer)) return answer;
-    if (Date.now() > ends) throw new Error(`still not after ${seconds} s: ${JSON.stringify(answer).slice(0, 2000)}`);
+    if (Date.now() > ends)
+      throw new Error(
+        `still not after ${seconds} s: ${(JSON.stringify(answer) as string | undefined)?.slice(0, 2000) ?? 'nothing'}`,
+      );
     await setTimeout(250);
   }
 }

@@ -1,8 +1,10 @@
 import { randomUUID } from 'node:crypto';
+import { setImmediate as turn, setTimeout as pause } from 'node:timers/promises';
 import { defineSearchAttributeKey } from '@temporalio/common';
 import { TestWorkflowEnvironment } from '@temporalio/testing';
 import { DefaultLogger, Runtime, Worker, type WorkerOptions } from '@temporalio/worker';
 import { type WorkflowHandleWithFirstExecutionRunId, WorkflowNotFoundError } from '@temporalio/client';
+import { within } from '../../activities/within';
 import {
   type BusActivities,
   createBusActivities,
@@ -126,26 +128,42 @@ export async function startPlanWorker(
   options: { readonly publisher?: Publisher; readonly worker?: Partial<WorkerOptions> } = {},
 ) {
   const publications: Publication[] = [];
+  const said = new Set<string>();
+  const onTheirWay = new Set<Promise<void>>();
   const parts = new Map<string, string>();
   const known = new Set<string>();
   const publish: Publisher = {
     async publish(publication) {
       await options.publisher?.publish(publication);
-      publications.push(publication);
       // A publication may come twice, and agents know attempts by their event id.
+      const text = JSON.stringify(publication);
+      if (!said.has(text)) publications.push(publication);
+      said.add(text);
       const fresh = publication.tasks.filter(({ planId, taskId, attempt }) => {
         const id = `${planId}/${taskId}/${attempt}`;
         return !known.has(id) && known.add(id);
       });
       const reports = fresh.flatMap((task) => echo(task) ?? []);
-      // As the coordinator does: 500 reports and 256 KiB a signal, after the dispatch was acknowledged. While they travel the
-      // plan may wait for nothing else, and a server that skips time would skip to the end of the plan's run.
-      await env.connection.testService?.lockTimeSkipping({});
-      setImmediate(() => {
-        void deliver(publication.planId, reports).finally(() => env.connection.testService?.unlockTimeSkipping({}));
-      });
+      if (reports.length > 0) await send(publication.planId, reports);
     },
   };
+  /**
+   * As the coordinator does, after the dispatch was acknowledged. While reports travel the plan may wait for nothing else,
+   * and a server that skips time would skip to the end of the plan's run.
+   */
+  const send = async (planId: string, reports: readonly TaskReport[]): Promise<void> => {
+    const time = env.connection.testService;
+    await time?.lockTimeSkipping({});
+    const travel = async (): Promise<void> => {
+      await turn();
+      await deliver(planId, reports).finally(() => void time?.unlockTimeSkipping({}));
+    };
+    // What fails on its way fails the test at its end.
+    const travelling = travel();
+    travelling.catch(() => undefined);
+    onTheirWay.add(travelling);
+  };
+  /** 500 reports and 256 KiB a signal. */
   const deliver = async (planId: string, reports: readonly TaskReport[]): Promise<void> => {
     for (let at = 0, bytes = 0, from = 0; at < reports.length;) {
       bytes += JSON.stringify(reports[at]).length;
@@ -183,7 +201,11 @@ export async function startPlanWorker(
       ...more,
     });
   const workers = await Promise.all([
-    create(taskQueues.plans, bus, { workflowBundle: bundle, maxCachedWorkflows: 100, ...options.worker }),
+    create(taskQueues.plans, bus, {
+      workflowBundle: bundle,
+      maxCachedWorkflows: 100,
+      ...options.worker,
+    }),
     create(taskQueues.bus, bus),
     create(taskQueues.data, data),
   ]);
@@ -193,8 +215,10 @@ export async function startPlanWorker(
     parts,
     deliver,
     async close(): Promise<void> {
+      const arrived = await Promise.allSettled(onTheirWay);
       for (const worker of workers) worker.shutdown();
       await Promise.all(running);
+      for (const one of arrived) if (one.status === 'rejected') throw one.reason;
     },
   };
 }
@@ -224,11 +248,17 @@ export async function startPlan(
   });
 }
 
-/** Asks until there is an answer; fails after 20 s. */
+/** Asks until there is an answer; fails after 50 s, with what the last question failed with. */
 export async function until<T>(ask: () => Promise<T | undefined>): Promise<T> {
-  for (const ends = Date.now() + 20_000; ; await new Promise((resolve) => setImmediate(resolve))) {
-    const answer = await ask();
+  const ends = Date.now() + 50_000;
+  for (;;) {
+    // A question that a workflow task overtakes may stay without an answer.
+    const answer = await within(2000, ask(), 'no answer').catch((error: unknown) => {
+      if (Date.now() > ends) throw error;
+      return undefined;
+    });
     if (answer !== undefined) return answer;
-    if (Date.now() > ends) throw new Error('nothing came of it in 20 s');
+    if (Date.now() > ends) throw new Error('nothing came of it in 50 s');
+    await pause(20);
   }
 }

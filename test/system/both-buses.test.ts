@@ -53,18 +53,18 @@ const becomes = (planId: string, state: string): Promise<unknown> =>
   until(
     async () => (await jonas.get(`/v1/plans/${planId}`)) as PlanAnswer,
     ({ tasks }) => tasks[0]?.state === state,
-    30,
+    90,
   );
 const cancelled = async (planId: string): Promise<string> => {
   await jonas.post(`/v1/plans/${planId}/cancel`, {});
-  return (await system.planEnd(planId, 30)).plan.state;
+  return (await system.planEnd(planId, 90)).plan.state;
 };
 const deeds = (planId: string): readonly string[] => {
   const file = join(world.walks, planId);
   return existsSync(file) ? readFileSync(file, 'utf8').trim().split('\n') : [];
 };
 const progressOf = async (planId: string): Promise<unknown> => {
-  for await (const { event } of plans.watchPlan({ planId }, { timeoutMs: 30_000 }))
+  for await (const { event } of plans.watchPlan({ planId }, { timeoutMs: 90_000 }))
     if (event.case === 'progress') return [event.value.taskId, event.value.message, event.value.percent];
   return undefined;
 };
@@ -91,13 +91,13 @@ describe('one capability over either bus', () => {
       expect(await cancelled(behindIt)).toBe('cancelled');
       await pause(2 * freshMs);
       writeFileSync(join(world.signs, transport), '');
-      const end = await system.planEnd(planId, 30);
+      const end = await system.planEnd(planId, 90);
 
       const inTheMiddle = await system.startPlan('stopped', [walk('a', { sign: 'never' })]);
       await becomes(inTheMiddle, 'running');
       expect(await cancelled(inTheMiddle)).toBe('cancelled');
 
-      await until(tasksOnBus, (count) => count === 0n, 30);
+      await until(tasksOnBus, (count) => count === 0n, 90);
       expect([beforeAgents, behindIt, inTheMiddle].map(deeds)).toEqual([[], [], ['began', 'stopped']]);
       const outputs = await Promise.all(
         ['there', 'back'].map(
@@ -107,7 +107,7 @@ describe('one capability over either bus', () => {
       seen.set(transport, { progress, state: end.plan.state, deeds: deeds(planId), outputs });
       await system.supervisor.stop(walker(transport).name);
     },
-    120_000,
+    300_000,
   );
 
   it('is the same to the plan', () => {

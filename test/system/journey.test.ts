@@ -1,4 +1,4 @@
-import { followPlan, hasEnded, startExample } from '../../stack/demo-plan';
+import { followPlan, hasEnded, type PlanAnswer, startExample } from '../../stack/demo-plan';
 import { startSystem, type System } from '../support/system';
 
 let system: System;
@@ -16,6 +16,14 @@ const id = (name: string): string => `${name}-${Date.now().toString(36)}`;
 describe('the whole system', () => {
   it('reviews the dependencies of a real project, with a person in the middle', async () => {
     const jonas = await system.session('jonas');
+    // An example that a run before left in its middle would be taken over.
+    const left = (await jonas.get('/v1/plans?name=dependency-review&states=running&pageSize=200')) as {
+      readonly plans?: readonly PlanAnswer['plan'][];
+    };
+    for (const one of left.plans ?? []) {
+      await jonas.post(`/v1/plans/${one.planId}/cancel`, {});
+      await system.planEnd(one.planId, 120);
+    }
     const planId = await startExample(system.stack, jonas);
     const waiting = await followPlan(
       jonas,

@@ -92,7 +92,7 @@ describe('a ledger that agents write', () => {
     const tasks = Array.from({ length: 200 }, (_, at) => ({
       id: `t${at}`,
       capability: at % 2 === 0 ? overKafka : overRabbitMq,
-      with: { forMs: 300, wave: Math.floor(at / wave) },
+      with: { forMs: 600, wave: Math.floor(at / wave) },
       heartbeat: '1s',
       // What is lost to a kill is tried again, and one task may be so unlucky several times.
       retry: { maxAttempts: 10 },
@@ -140,9 +140,9 @@ describe('a ledger that agents write', () => {
   }, 300_000);
 
   it('gives the task of a dead agent to another one, before a third sign of life is missed', async () => {
-    const heartbeatMs = 2000;
+    const heartbeatMs = 4000;
     const planId = await system.startPlan('dead-agent', [
-      { id: 'long', capability: overRabbitMq, with: { forMs: 3000 }, heartbeat: `${heartbeatMs}ms` },
+      { id: 'long', capability: overRabbitMq, with: { forMs: 10_000 }, heartbeat: `${heartbeatMs}ms` },
     ]);
     const [first] = await until(
       () => Promise.resolve(ledger.executions().filter(({ task }) => task === `${planId}/long`)),

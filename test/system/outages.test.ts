@@ -108,6 +108,9 @@ const watchHealth = (name: Service): string[] => {
   return seen;
 };
 
+/** New in each run: a name has ten tries in a quarter of an hour. */
+const nobody = `nobody-${Date.now()}`;
+
 /** How long services wait for what was begun: nothing that they serve may take all of it. */
 const graceMs = 10_000;
 
@@ -139,7 +142,7 @@ describe('a service that is told to stop', () => {
   it.each([
     ['project-manager', '/v1/plans/validate', { plan: { document: 'name: x' } }, 200],
     ['communication-coordinator', '/v1/agents/nobody/drain', {}, 404],
-    ['hitl', '/v1/sign-in', { name: 'nobody', password: 'none' }, 401],
+    ['hitl', '/v1/sign-in', { name: nobody, password: 'none' }, 401],
   ] as const)(
     '%s answers what it was asked before, and exits 0',
     async (name, path, body, status) => {
@@ -190,6 +193,7 @@ describe('a service that is told to stop', () => {
     tell('project-manager', 'SIGTERM');
     await expect(readOn()).rejects.toMatchObject({ type: 'Draining' });
     await ready('project-manager');
+    await plans.cancelPlan({ planId });
   }, 120_000);
 });
 
@@ -207,7 +211,7 @@ it('shows figures of workers to those only who may see those of services', async
 }, 90_000);
 
 describe('stores that are away', () => {
-  const signIn = (): Promise<Answer> => ask(`${restUrl('hitl')}/v1/sign-in`, { name: 'nobody', password: 'none' });
+  const signIn = (): Promise<Answer> => ask(`${restUrl('hitl')}/v1/sign-in`, { name: nobody, password: 'none' });
   const absent = `sha256:${'0'.repeat(64)}`;
 
   it('are named by readiness and by each call that needs them, soon, and everything goes on when they are back', async () => {

@@ -88,7 +88,13 @@ describe('a system under faults', () => {
         60,
       );
     await hears('running');
-    await killAndStart(system, kafka);
+    await killAndStart(system, kafka, () =>
+      until(
+        () => Promise.resolve(ends),
+        (list) => list.includes('BusUnavailable'),
+        60,
+      ),
+    );
     await jonas.post(`/v1/plans/${planId}/pause`, {});
     await hears('paused');
     await jonas.post(`/v1/plans/${planId}/resume`, {});
