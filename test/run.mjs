@@ -169,6 +169,8 @@ async function end() {
   }
   rmSync(scratch, { recursive: true, force: true });
   if (failures.length > 0) console.log(['', 'Failed:', ...failures.map((name) => `  ${name}`)].join('\n'));
+  if (failures.length > 0 && only !== 'static')
+    console.log(`\nLogs of the servers and services: ${join(dataDir, 'logs')}`);
   console.log(`\n${passed} passed, ${failed} failed`);
   process.exit(failed > 0 || passed === 0 ? 1 : 0);
 }

@@ -229,12 +229,18 @@ export type { BusActivities };
 export async function startPlan(
   env: TestWorkflowEnvironment,
   definition: PlanDefinition,
-  options: { readonly planId?: string; readonly inputs?: PlanStart['inputs']; readonly owner?: string } = {},
+  options: {
+    readonly planId?: string;
+    readonly inputs?: PlanStart['inputs'];
+    readonly owner?: string;
+    readonly workflowTaskTimeout?: '2 seconds';
+  } = {},
 ): Promise<WorkflowHandleWithFirstExecutionRunId<typeof planWorkflow>> {
   const planId = options.planId ?? `p-${randomUUID()}`;
   return env.client.workflow.start<typeof planWorkflow>('planWorkflow', {
     taskQueue: taskQueues.plans,
     workflowId: planWorkflowId(planId),
+    ...(options.workflowTaskTimeout && { workflowTaskTimeout: options.workflowTaskTimeout }),
     args: [
       {
         planId,
