@@ -113,28 +113,29 @@ describe('communication coordinator', () => {
     );
   }, 60_000);
   afterAll(async () => {
-    await forgetNames();
     for (const close of closers.reverse()) await close();
-  });
+    await forgetNames();
+  }, 120_000);
   /** Topics, queues and routes outlive a run: those of this file's names, of earlier runs too, would only grow in number. */
   const forgetNames = async (): Promise<void> => {
     const ours = (name: string): boolean => /(^|\.)cc-[\da-f]{8}(\.|$)/.test(name);
     const redis = createRedis(redisConfig.parse(identityEnvironment('communication-coordinator')));
     const { dataDir, portOffset } = stackFile();
     const admin = (await kafkaAsAdmin(await createStackContext({ dataDir, portOffset }))).admin();
+    const rabbit = createRabbitMq(config);
     await admin.connect();
     try {
-      for (const key of ['capability:transports', 'capability:queued']) {
-        const names = (await redis.hkeys(key)).filter(ours);
-        if (names.length > 0) await redis.hdel(key, ...names);
-      }
-      const channel = await rabbitmq.publisher();
+      const routed = (await redis.hkeys('capability:transports')).filter(ours);
+      if (routed.length > 0) await redis.hdel('capability:transports', ...routed);
+      const queued = (await redis.smembers('capability:queued')).filter(ours);
+      if (queued.length > 0) await redis.srem('capability:queued', ...queued);
+      const channel = await rabbit.publisher();
       for (const name of names) await channel.deleteQueue(queues.tasks(name));
       const left = (await admin.listTopics()).filter(ours);
       if (left.length > 0) await admin.deleteTopics({ topics: left });
     } finally {
       redis.disconnect();
-      await admin.disconnect();
+      await Promise.all([admin.disconnect(), rabbit.close()]);
     }
   };
 
