@@ -1,6 +1,6 @@
 /**
- * Rejects after `ms` when the promise has not settled; the promise itself goes on. What came in while this process was too
- * busy to look counts as in time: timers are due before the answers that lie ready, so these are let in first.
+ * Rejects after `ms` when the promise has not settled; the promise itself goes on. After a time in which
+ * this process was too busy to look, timers are due before the answers that lie ready: one look at these comes first.
  */
 export function within<T>(ms: number, promise: Promise<T>, message: string): Promise<T> {
   let timer: NodeJS.Timeout | undefined;

@@ -21,7 +21,7 @@ const users: Readonly<Record<string, string>> = {
 };
 
 /**
- * The ACL file. Nobody can sign in as `default`, which is off and has no password; but Redis loads its append-only file in
+ * The ACL file. Nobody can sign in as `default`, which is off and for which no password is right; but Redis loads its append-only file in
  * that name, and leaves out every transaction whose commands it may not run (redis/redis#14541): what a script writes in
  * more than one command would be gone after a restart.
  */

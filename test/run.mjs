@@ -113,10 +113,10 @@ async function jest(name, projects, extra = [], env = {}) {
     passed += result.numPassedTests;
     const before = failed;
     for (const { name: path, status, assertionResults } of result.testResults) {
-      const file = relative(root, path);
+      const suite = relative(root, path);
       const tests = assertionResults.filter((test) => test.status === 'failed');
-      fail(...tests.map(({ fullName }) => `${file}: ${fullName}`));
-      if (status === 'failed' && tests.length === 0) fail(`${file} could not run`);
+      fail(...tests.map(({ fullName }) => `${suite}: ${fullName}`));
+      if (status === 'failed' && tests.length === 0) fail(`${suite}: failed outside of its tests`);
     }
     // jest is content with a suite that ran nothing; we are not.
     if (!ok && failed === before) fail(`${name}: jest failed outside of its tests`);

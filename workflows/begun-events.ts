@@ -4,8 +4,8 @@ import { unbegunEvents } from './contracts/unbegun-events';
 
 type Activation = ActivateInput['activation'];
 
-/** The id of a query that did not come with a workflow task. */
-const sentOut = 'legacy_query';
+/** The id of a query that did not come with a workflow task, in the words of the SDK. */
+const legacyQuery = 'legacy_query';
 
 /** What the history must have more of when the task after this one begins: its completion, the next one's scheduling and start. */
 const eventsOfATask = 3;
@@ -20,20 +20,23 @@ const isEvent = (job: NonNullable<Activation['jobs']>[number]): boolean =>
     job.resolveChildWorkflowExecution,
   );
 
-interface WorkflowTask {
+interface Moment {
   readonly events: number;
   readonly bytes: string;
   readonly time: string;
-  readonly beganMs: number;
+  readonly atMs: number;
   readonly isReplayed: boolean;
 }
-const taskOf = ({ historyLength, historySizeBytes, timestamp, isReplaying }: Activation): WorkflowTask => ({
+const momentOf = ({ historyLength, historySizeBytes, timestamp, isReplaying }: Activation): Moment => ({
   events: Number(historyLength),
   bytes: String(historySizeBytes),
   time: `${String(timestamp?.seconds)}.${String(timestamp?.nanos)}`,
-  beganMs: Number(timestamp?.seconds ?? 0) * 1000 + (timestamp?.nanos ?? 0) / 1e6,
+  atMs: Number(timestamp?.seconds ?? 0) * 1000 + (timestamp?.nanos ?? 0) / 1e6,
   isReplayed: isReplaying === true,
 });
+
+/** Of a task's timeout, before the SDK lets the server wait longer for a task whose local activities run. */
+const beforeHeartbeat = 0.7;
 
 /**
  * Lets a workflow go on only with what its history will tell, where the SDK (1.24) does not see to that itself. What is
@@ -46,31 +49,36 @@ const taskOf = ({ historyLength, historySizeBytes, timestamp, isReplaying }: Act
  * together with later signals. Such an activation is told by that events were added while neither the size of the
  * history nor the time has changed, for both change with each workflow task.
  *
- * **A task whose place a query took.** A query that was sent out just before a workflow task began, and arrives while a
- * local activity of that task runs, is put in the place of the task ("Trying to send a new WFT for a run which already
- * has one!"). The task is never answered, and the server gives it out again after its timeout, together with what came
- * meanwhile. The server sends no query out while a task is under way, so one that arrives while a local activity runs
- * tells it. The SDK may keep the query until the activity has ended, or answer it alone; then it is told when the task
- * is given out again: the history has too few events for one that was completed with the markers of its local
- * activities, or the time of one has passed whose local activity had not ended.
+ * **A task that was lost.** A query that was sent out just before a workflow task began, and arrives while a local
+ * activity of that task runs, is put in the place of the task ("Trying to send a new WFT for a run which already has
+ * one!"). The task is never answered, and the server gives it out again after its timeout, together with what came
+ * meanwhile. A task that the server itself ends, because too much came for it, is given out again at once. The server
+ * sends no query of a running workflow out while a task is under way, so one that arrives while a local activity runs
+ * tells it. The SDK may keep the query until the activity has ended; then it is told when the task is given out again:
+ * the history has too few events for a task that was completed with the markers of its local activities, or another
+ * task begins though a local activity runs, sooner than a heartbeat would bring one. (An answered query brings one too.)
+ * From its second attempt on the SDK does not report a refused task, which then comes again after its timeout.
  */
 export const interceptors: WorkflowInterceptorsFactory = () => {
-  let last: WorkflowTask | undefined;
-  /** Local activities that run, and those that began and ended in the last task: it leaves a marker for each of these. */
+  let last: Moment | undefined;
+  /** Of the task that is under way, or was last: when it began, and whether it answered a query while an activity ran. */
+  let beganMs = 0;
+  let answered = false;
+  /** Local activities that run, and those that began and ended in that task: it leaves a marker for each of these. */
   let running = 0;
   let ended = 0;
-  const refuseUnbegun = (now: WorkflowTask, before: WorkflowTask): void => {
+  const refuseUnbegun = (now: Moment, before: Moment): void => {
     // A server that does not count bytes says nothing here.
     if (before.bytes === '0') return;
     if (now.events > before.events && now.bytes === before.bytes && now.time === before.time)
       throw new Error(unbegunEvents);
   };
-  const refuseAfterALostTask = (now: WorkflowTask, before: WorkflowTask, jobs: Activation['jobs']): void => {
-    if (now.events === before.events || now.isReplayed || before.isReplayed) return;
+  const refuseAfterALostTask = (now: Moment, before: Moment, jobs: Activation['jobs']): void => {
+    if (now.isReplayed || before.isReplayed) return;
     const atLeast = eventsOfATask + ended + (jobs ?? []).filter(isEvent).length;
     const lacksMarkers = ended > 0 && now.events - before.events < atLeast;
-    const isOverdue = running > 0 && now.beganMs - before.beganMs >= workflowInfo().taskTimeoutMs;
-    if (lacksMarkers || isOverdue) throw new Error('the workflow task before this one was lost: it is done again');
+    const isTooSoon = running > 0 && !answered && now.atMs - beganMs < beforeHeartbeat * workflowInfo().taskTimeoutMs;
+    if (lacksMarkers || isTooSoon) throw new Error('the workflow task before this one was lost: it is done again');
   };
   return {
     outbound: [
@@ -91,18 +99,21 @@ export const interceptors: WorkflowInterceptorsFactory = () => {
     internals: [
       {
         activate(input, next) {
-          const { jobs } = input.activation;
-          const isSentOut = jobs?.some(({ queryWorkflow }) => queryWorkflow?.queryId === sentOut) === true;
-          if (isSentOut && running > 0) throw new Error(unbegunEvents);
-          const isNews =
-            jobs?.some(({ queryWorkflow, removeFromCache }) => !queryWorkflow && !removeFromCache) === true;
-          if (isNews) {
-            const now = taskOf(input.activation);
-            if (last) {
-              refuseUnbegun(now, last);
-              refuseAfterALostTask(now, last, jobs);
+          const jobs = input.activation.jobs ?? [];
+          const queries = jobs.flatMap(({ queryWorkflow }) => queryWorkflow ?? []);
+          if (running > 0 && queries.some(({ queryId }) => queryId === legacyQuery)) throw new Error(unbegunEvents);
+          answered ||= running > 0 && queries.length > 0;
+          if (jobs.some(({ queryWorkflow, removeFromCache }) => !queryWorkflow && !removeFromCache)) {
+            const now = momentOf(input.activation);
+            if (now.events !== last?.events) {
+              if (last) {
+                refuseUnbegun(now, last);
+                refuseAfterALostTask(now, last, jobs);
+              }
+              beganMs = now.atMs;
+              answered = false;
+              ended = 0;
             }
-            if (now.events !== last?.events) ended = 0;
             last = now;
           }
           next(input);

@@ -21,6 +21,7 @@ import {
   planIdPattern,
   planWorkflowId,
   searchAttributes,
+  workflowTaskTimeoutOf,
   task,
   type TaskDetail,
   tasks,
@@ -28,7 +29,7 @@ import {
 } from '../../workflows/contracts/plan';
 import { taskQueues } from '../../workflows/contracts/task-queues';
 import type { planWorkflow } from '../../workflows/plan';
-import { querying } from './querying';
+import { isBusy, querying } from './querying';
 import { updating } from './updating';
 import { keys, listExecutions, quoted, refuseList } from './visibility';
 
@@ -54,12 +55,6 @@ export interface Plans {
 }
 
 const page = 1000;
-/**
- * The first workflow task of 10,000 tasks takes 5 to 7 s on two busy cores, and Temporal's 10 s would have a slower machine
- * begin it anew without end. Small plans keep the 10 s: they are how long a plan waits for a worker that died.
- */
-const largePlan = 2000;
-const largePlanTaskTimeout = '60 seconds';
 const planStates: readonly string[] = [
   'running',
   'paused',
@@ -92,6 +87,31 @@ export function createPlans(client: Client): Plans {
       throw failure('PlanClosed', `plan ${planId} has ended`);
     }
   };
+  /** A plan that somebody terminated may not replay to where it was; then the answer is what the list still knows. */
+  const unlessTerminated = async <T>(
+    planId: string,
+    ask: () => Promise<T>,
+    known: (execution: Execution) => T,
+  ): Promise<T> => {
+    try {
+      return await ask();
+    } catch (error) {
+      if (!isBusy(error)) throw error;
+      const execution = await handle(planId).describe();
+      if (execution.status.name === 'RUNNING') throw error;
+      return known(execution);
+    }
+  };
+  const tasksOf = async (planId: string, offset: number, limit: number): Promise<readonly TaskView[]> => {
+    const all: TaskView[] = [];
+    while (all.length < limit) {
+      const next = { offset: offset + all.length, limit: Math.min(page, limit - all.length) };
+      const part = await querying(() => handle(planId).query(tasks, next));
+      all.push(...part);
+      if (part.length < page) break;
+    }
+    return all;
+  };
   const update = <T>(planId: string, work: (updateId: string) => Promise<T>): Promise<T> => {
     const updateId = randomUUID();
     return about(planId, () => updating(() => work(updateId)));
@@ -108,7 +128,7 @@ export function createPlans(client: Client): Plans {
       taskQueue: taskQueues.plans,
       args: [start],
       workflowIdReusePolicy,
-      ...(start.plan.tasks.length > largePlan && { workflowTaskTimeout: largePlanTaskTimeout }),
+      workflowTaskTimeout: workflowTaskTimeoutOf(start.plan.tasks.length),
       memo: { ...memo },
       staticSummary: start.plan.title.slice(0, 130),
       typedSearchAttributes: [
@@ -146,18 +166,22 @@ export function createPlans(client: Client): Plans {
         return { header: await plans.header(start.planId), created: false };
       }
     },
-    header: (planId) => about(planId, () => querying(() => handle(planId).query(header))),
+    header: (planId) =>
+      about(planId, () =>
+        unlessTerminated(
+          planId,
+          () => querying(() => handle(planId).query(header)),
+          (execution) => summaryOf(execution),
+        ),
+      ),
     tasks: (planId, offset, limit) =>
-      about(planId, async () => {
-        const all: TaskView[] = [];
-        while (all.length < limit) {
-          const next = { offset: offset + all.length, limit: Math.min(page, limit - all.length) };
-          const part = await querying(() => handle(planId).query(tasks, next));
-          all.push(...part);
-          if (part.length < page) break;
-        }
-        return all;
-      }),
+      about(planId, () =>
+        unlessTerminated(
+          planId,
+          () => tasksOf(planId, offset, limit),
+          () => [],
+        ),
+      ),
     async task(planId, taskId) {
       const detail = await about(planId, () => querying(() => handle(planId).query(task, taskId)));
       if (!detail) throw failure('TaskNotFound', `plan ${planId} has no task ${taskId}`);
@@ -205,8 +229,9 @@ const startedHeader = ({ planId, plan, owner, startedAt }: PlanStart): PlanHeade
   waitingFor: [],
 });
 
+type Execution = Omit<WorkflowExecutionInfo, 'raw'>;
 /** What the list of workflows knows of a plan: no counts, which only the plan itself has. */
-function summaryOf(execution: WorkflowExecutionInfo): PlanHeader {
+function summaryOf(execution: Execution): PlanHeader {
   const memo = (execution.memo ?? {}) as Partial<PlanMemo>;
   const { typedSearchAttributes: attributes } = execution;
   const by = attributes.get(keys.waitingFor) ?? [];

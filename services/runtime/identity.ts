@@ -64,6 +64,8 @@ const jwks = z.object({
 });
 // Whoever sends unknown key ids must not make us ask without end.
 const refetchMs = 10_000;
+/** After the keys could not be read. */
+const retryMs = 500;
 
 export interface Identities {
   /** Undefined when the certificate names nobody of ours; it must have been verified by TLS before. */
@@ -76,7 +78,8 @@ export interface Identities {
 export function createIdentities(options: { readonly jwksUrl: string; readonly ca: Buffer }): Identities {
   let keys = new Map<string, KeyObject>();
   let fetchedAt = 0;
-  let fetching: Promise<void> | undefined;
+  let fetching: Promise<unknown> | undefined;
+  let problem: Error | undefined;
   const refresh = async (): Promise<void> => {
     const answer = jwks.parse(JSON.parse(await get(options.jwksUrl, options.ca)));
     keys = new Map(answer.keys.map((jwk) => [jwk.kid, createPublicKey({ key: jwk, format: 'jwk' })]));
@@ -84,20 +87,23 @@ export function createIdentities(options: { readonly jwksUrl: string; readonly c
   const keyOf = async (kid: string): Promise<KeyObject> => {
     const known = keys.get(kid);
     if (known) return known; // also while somebody else's unknown key is being looked for
-    if (Date.now() - fetchedAt > (keys.size === 0 ? 500 : refetchMs)) {
+    if (Date.now() - fetchedAt > (problem ? retryMs : refetchMs)) {
       fetchedAt = Date.now();
-      fetching = refresh().finally(() => {
-        fetching = undefined;
-      });
+      fetching = refresh()
+        .then(
+          () => (problem = undefined),
+          (error: unknown) => (problem = error instanceof Error ? error : new Error(String(error))),
+        )
+        .finally(() => {
+          fetching = undefined;
+        });
     }
-    const unread = 'the keys of the sign-in service cannot be read';
-    await fetching?.catch((error: unknown) => {
-      throw failure('StoreUnavailable', unread, { ...(error instanceof Error && { cause: error }) });
-    });
+    await fetching;
     const key = keys.get(kid);
     if (key) return key;
-    throw keys.size === 0
-      ? failure('StoreUnavailable', unread)
+    // While the keys cannot be read nobody knows whether this one is among them.
+    throw problem
+      ? failure('StoreUnavailable', 'the keys of the sign-in service cannot be read', { cause: problem })
       : failure('Unauthenticated', 'the token is signed with an unknown key');
   };
   return {

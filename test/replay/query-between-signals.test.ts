@@ -4,6 +4,7 @@ import { Worker } from '@temporalio/worker';
 import { workflowBundle } from '../../workers/bundle-workflows';
 import { header, tasksReported } from '../../workflows/contracts/plan';
 import { plan, task } from '../support/plans';
+import { createPlans } from '../../services/project-manager/plans';
 import { querying } from '../../services/project-manager/querying';
 import {
   devServerEnvironment,
@@ -23,10 +24,11 @@ let worker: PlanWorker | undefined;
 beforeAll(async () => {
   env = await devServerEnvironment();
 });
-afterAll(async () => {
+afterEach(async () => {
   await worker?.close();
-  await env.teardown();
+  worker = undefined;
 });
+afterAll(() => env.teardown());
 
 it('leaves histories that replay, although plans are asked while no worker has them and signals keep coming', async () => {
   const definition = plan([...ids.map((id) => task(id)), task('end', { needs: ids })]);
@@ -59,4 +61,20 @@ it('leaves histories that replay, although plans are asked while no worker has t
     await Worker.runReplayHistory({ workflowBundle: await workflowBundle() }, await handle.fetchHistory());
     expect(await handle.query(header)).toMatchObject({ state: 'succeeded' });
   }
+});
+
+it('says what the list knows of a plan that was terminated before a task began with what it was told', async () => {
+  worker = await startPlanWorker(env, () => undefined);
+  const planId = 'terminated';
+  const handle = await startPlan(env, plan([task('a'), task('b', { needs: ['a'] })]), { planId });
+  await until(() => Promise.resolve((worker?.publications.length ?? 0) > 0 ? true : undefined));
+  await worker.close();
+  worker = undefined;
+  const report = { planId, taskId: 'a', attempt: 1, heartbeatMs: 0 };
+  await handle.signal(tasksReported, [succeeded(report as Parameters<typeof succeeded>[0])]);
+  await handle.terminate('enough');
+  worker = await startPlanWorker(env, () => undefined);
+  const plans = createPlans(env.client);
+  expect(await plans.header(planId)).toMatchObject({ state: 'failed' });
+  expect(await plans.tasks(planId, 0, 100)).toEqual([]);
 });

@@ -30,13 +30,13 @@ const moment = () => {
 };
 
 it.each([
-  ['of before the task', 0],
-  ['of the task itself', 1],
-])(
-  'leaves a history that replays when a query, which says it is %s, arrives while a local activity runs',
-  async (_name, isOfTheTask) => {
+  ['was sent out before the task began', 'before'],
+  ['is sent out as if no task had begun', 'after'],
+] as const)(
+  'leaves a history that replays when a query that %s arrives while a local activity runs',
+  async (_name, sentOut) => {
     const [asked, publishing, arrived] = [moment(), moment(), moment()];
-    const planId = `taken-${isOfTheTask}`;
+    const planId = `taken-${sentOut}`;
     const startedEvent = async (): Promise<number> => {
       const { events } = await env.client.workflow.getHandle(`plan/${planId}`).fetchHistory();
       return Number(events?.findLast((event) => event.workflowTaskStartedEventAttributes)?.eventId ?? 0);
@@ -47,7 +47,7 @@ it.each([
       if (!polled.query) return answer;
       asked.come();
       await publishing.promise;
-      if (isOfTheTask === 1) polled.previousStartedEventId = (await startedEvent()) as never;
+      if (sentOut === 'after') polled.previousStartedEventId = (await startedEvent()) as never;
       setTimeout(arrived.come, 200);
       return Buffer.from(Poll.encode(polled).finish());
     });

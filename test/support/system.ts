@@ -87,6 +87,7 @@ export async function startSystem(options: { readonly agents?: readonly AppProce
   // The file before may have ended with one of them down.
   await untilServicesAreReady(stack);
   const started = new Set<string>();
+  const down = new Set<() => void>();
   const startAgent = (agent: AppProcess): void => {
     started.add(agent.name);
     supervisor.start(supervised({ ...agent, env: agentEnvironment }, stack, dist));
@@ -129,12 +130,17 @@ export async function startSystem(options: { readonly agents?: readonly AppProce
       const app = services.find((one) => one.name === name);
       if (!app) throw new Error(`there is no service ${name}`);
       await supervisor.stop(name, 0);
-      return () => {
-        supervisor.start(supervised(app, stack, dist));
+      const startAgain = (): void => {
+        if (down.delete(startAgain)) supervisor.start(supervised(app, stack, dist));
       };
+      down.add(startAgain);
+      return startAgain;
     },
     exits,
-    stop: async () => void (await Promise.all([...started].map((name) => supervisor.stop(name, 10)))),
+    async stop() {
+      for (const startAgain of down) startAgain();
+      await Promise.all([...started].map((name) => supervisor.stop(name, 10)));
+    },
   };
 }
 

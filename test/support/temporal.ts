@@ -4,7 +4,6 @@ import { defineSearchAttributeKey } from '@temporalio/common';
 import { TestWorkflowEnvironment } from '@temporalio/testing';
 import { DefaultLogger, Runtime, Worker, type WorkerOptions } from '@temporalio/worker';
 import { type WorkflowHandleWithFirstExecutionRunId, WorkflowNotFoundError } from '@temporalio/client';
-import { within } from '../../activities/within';
 import {
   type BusActivities,
   createBusActivities,
@@ -18,7 +17,13 @@ import { dataConverter } from '../../services/runtime/payload-codec';
 import { workflowBundle } from '../../workers/bundle-workflows';
 import type { Json } from '../../workflows/contracts/json';
 import type { TaskDispatch, TaskReport } from '../../workflows/contracts/messages';
-import { planWorkflowId, type PlanStart, searchAttributes, tasksReported } from '../../workflows/contracts/plan';
+import {
+  planWorkflowId,
+  type PlanStart,
+  searchAttributes,
+  tasksReported,
+  workflowTaskTimeoutOf,
+} from '../../workflows/contracts/plan';
 import type { PlanDefinition } from '../../workflows/contracts/plan-definition';
 import { taskQueues } from '../../workflows/contracts/task-queues';
 import type { planWorkflow } from '../../workflows/plan';
@@ -156,7 +161,7 @@ export async function startPlanWorker(
     await time?.lockTimeSkipping({});
     const travel = async (): Promise<void> => {
       await turn();
-      await deliver(planId, reports).finally(() => void time?.unlockTimeSkipping({}));
+      await deliver(planId, reports).finally(() => time?.unlockTimeSkipping({}));
     };
     // What fails on its way fails the test at its end.
     const travelling = travel();
@@ -233,14 +238,14 @@ export async function startPlan(
     readonly planId?: string;
     readonly inputs?: PlanStart['inputs'];
     readonly owner?: string;
-    readonly workflowTaskTimeout?: '2 seconds';
+    readonly workflowTaskTimeout?: `${number} seconds`;
   } = {},
 ): Promise<WorkflowHandleWithFirstExecutionRunId<typeof planWorkflow>> {
   const planId = options.planId ?? `p-${randomUUID()}`;
   return env.client.workflow.start<typeof planWorkflow>('planWorkflow', {
     taskQueue: taskQueues.plans,
     workflowId: planWorkflowId(planId),
-    ...(options.workflowTaskTimeout && { workflowTaskTimeout: options.workflowTaskTimeout }),
+    workflowTaskTimeout: options.workflowTaskTimeout ?? workflowTaskTimeoutOf(definition.tasks.length),
     args: [
       {
         planId,
@@ -254,17 +259,14 @@ export async function startPlan(
   });
 }
 
-/** Asks until there is an answer; fails after 50 s, with what the last question failed with. */
+/** Asks until there is an answer; fails after 25 s. */
 export async function until<T>(ask: () => Promise<T | undefined>): Promise<T> {
-  const ends = Date.now() + 50_000;
+  const ends = Date.now() + 25_000;
   for (;;) {
     // A question that a workflow task overtakes may stay without an answer.
-    const answer = await within(2000, ask(), 'no answer').catch((error: unknown) => {
-      if (Date.now() > ends) throw error;
-      return undefined;
-    });
+    const answer = await Promise.race([ask(), pause(2000, undefined)]);
     if (answer !== undefined) return answer;
-    if (Date.now() > ends) throw new Error('nothing came of it in 50 s');
+    if (Date.now() > ends) throw new Error('nothing came of it in 25 s');
     await pause(20);
   }
 }
