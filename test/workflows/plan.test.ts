@@ -26,6 +26,7 @@ import {
   succeeded,
   timeSkippingEnvironment,
   until,
+  whereTimeSkips,
 } from '../support/temporal';
 
 jest.setTimeout(60_000);
@@ -33,6 +34,9 @@ let env: TestWorkflowEnvironment;
 let worker: PlanWorker | undefined;
 beforeAll(async () => {
   env = await timeSkippingEnvironment();
+});
+beforeEach(async () => {
+  env = await whereTimeSkips(env);
 });
 afterEach(async () => {
   await worker?.close();
