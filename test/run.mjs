@@ -16,7 +16,6 @@ const option = (name) =>
 const only = option('only');
 const scratch = mkdtempSync(join(tmpdir(), 'aats-test-'));
 let passed = 0;
-let failed = 0;
 /** What failed, by name: said once more at the end, where who has the last lines only still reads it. */
 const failures = [];
 const children = new Set();
@@ -46,7 +45,6 @@ function count(ok, name) {
   else fail(name);
 }
 function fail(...names) {
-  failed += names.length;
   failures.push(...names);
 }
 
@@ -111,7 +109,7 @@ async function jest(name, projects, extra = [], env = {}) {
   try {
     const result = JSON.parse(readFileSync(file, 'utf8'));
     passed += result.numPassedTests;
-    const before = failed;
+    const before = failures.length;
     for (const { name: path, status, assertionResults } of result.testResults) {
       const suite = relative(root, path);
       const tests = assertionResults.filter((test) => test.status === 'failed');
@@ -119,7 +117,7 @@ async function jest(name, projects, extra = [], env = {}) {
       if (status === 'failed' && tests.length === 0) fail(`${suite}: failed outside of its tests`);
     }
     // jest is content with a suite that ran nothing; we are not.
-    if (!ok && failed === before) fail(`${name}: jest failed outside of its tests`);
+    if (!ok && failures.length === before) fail(`${name}: jest failed outside of its tests`);
   } catch {
     fail(`${name}: jest left no result`);
   }
@@ -171,8 +169,8 @@ async function end() {
   if (failures.length > 0) console.log(['', 'Failed:', ...failures.map((name) => `  ${name}`)].join('\n'));
   if (failures.length > 0 && only !== 'static')
     console.log(`\nLogs of the servers and services: ${join(dataDir, 'logs')}`);
-  console.log(`\n${passed} passed, ${failed} failed`);
-  process.exit(failed > 0 || passed === 0 ? 1 : 0);
+  console.log(`\n${passed} passed, ${failures.length} failed`);
+  process.exit(failures.length > 0 || passed === 0 ? 1 : 0);
 }
 for (const signal of ['SIGINT', 'SIGTERM'])
   process.on(signal, () => {

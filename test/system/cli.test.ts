@@ -217,7 +217,7 @@ describe('aats', () => {
     const mara = { as: 'mara' } as const;
     const inbox = async (): Promise<string> => (await aats(['approval', 'list', '--mine'], mara)).out;
     await until(inbox, (text) => text.includes(approval), 20);
-    expect(await inbox()).toMatch(new RegExp(`◆ ${approval} +5\\d m \\d\\d s left +Say hi\\?`));
+    expect(await inbox()).toMatch(new RegExp(`◆ ${approval} +59 m \\d\\d s left +Say hi\\?`));
     const shown = (await aats(['approval', 'show', approval], mara)).out;
     expect(shown).toContain('◆ Waiting for you · expires in');
     expect(shown).toContain('text  hi');

@@ -46,7 +46,7 @@ describe('large plans', () => {
     });
     expect(await handle.result()).toEqual({ state: 'succeeded', result: 1000 });
     const [only] = await runsOf('fan-out');
-    expect(only?.events).toBeLessThanOrEqual(30);
+    expect(only?.events).toBeLessThanOrEqual(20);
   });
 
   it('stays under every limit with 10,000 tasks of 4 KiB results, also when a later task needs many of them', async () => {
